@@ -1,0 +1,283 @@
+"""Taking a message: judge it, give it its place in a lane, store all of it in one change, then say so.
+
+What is wrong with the request's form has been answered before this. What is wrong with its content (a number
+that is not the account's, a recipient that opted out) is accepted and called back as `message-failed`, as the
+API that we speak does, unless the setting `api.strict_numbers` asks for an answer at once.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from trebuchet.clock import Clock, Ids
+from trebuchet.errors import QueueFull, Rejected
+from trebuchet.model import address, errorcodes, ledger
+from trebuchet.model.account import Account, Directory, NumberKind, Profile
+from trebuchet.model.events import Announcement, EventType
+from trebuchet.model.message import GROUP, Delivery, Direction, Kind, Message, WorkItem
+from trebuchet.model.status import Happening, State
+from trebuchet.outbox.committer import Committer
+from trebuchet.outbox.pacing import QUEUE_S, Full, Limit, Pacing
+from trebuchet.protocols.sms import segmentation
+from trebuchet.routing import NoRoute, route
+from trebuchet.storage.base import Accept, DueWork, IdempotencyKey
+
+
+class SendRequest(msgspec.Struct, frozen=True):
+    """A well-formed request. Numbers are normalised, duplicates among the recipients dropped."""
+
+    source: str
+    destinations: tuple[str, ...]
+    text: str
+    application_id: str
+    media: tuple[str, ...] | None = None
+    tag: str | None = None
+    priority: str | None = None
+    expiration: str | None = None
+    expires_ms: int | None = None
+
+
+class AccountQueueFull(QueueFull):
+    """The paced queue of an account or number holds its 15 minutes."""
+
+    def __init__(self, per_minute: float) -> None:
+        self.per_minute = per_minute
+        self.capacity = per_minute * QUEUE_S / 60
+        super().__init__(f"allowed rate {per_minute:g} segments per minute, capacity {self.capacity:g}")
+
+
+class GatewayQueueFull(QueueFull):
+    """The gateway holds as many deliveries as the setting `outbox.queue_max` allows."""
+
+
+class ForeignNumber(Rejected):
+    """`from` is not the account's or not the application's (strict mode)."""
+
+
+class WrongApplication(Rejected):
+    """`applicationId` is not the account's (strict mode)."""
+
+
+class AcceptSettings(msgspec.Struct, frozen=True):
+    default_validity_ms: int
+    queue_max: int
+    recipients_max: int
+    strict_numbers: bool
+
+
+def judge_sender(request: SendRequest, account_id: str, directory: Directory) -> int | None:
+    """The error code that fails the whole message, or None. Pure."""
+    application = directory.applications.get(request.application_id)
+    if application is None or application.account_id != account_id:
+        return errorcodes.WRONG_APPLICATION
+    number = directory.numbers.get(request.source)
+    if number is None or number.account_id != account_id or number.application_id != request.application_id:
+        return errorcodes.FOREIGN_FROM
+    return None
+
+
+def judge_recipient(request: SendRequest, to: str, directory: Directory) -> int | None:
+    """The error code that fails this recipient, or None. Pure."""
+    if to == request.source:
+        return errorcodes.SAME_NUMBER
+    if address.is_emergency(to):
+        return errorcodes.EMERGENCY
+    if address.is_premium(to):
+        return errorcodes.FORBIDDEN_TO
+    if not to.startswith("+"):
+        return errorcodes.MALFORMED_TO
+    number = directory.numbers.get(request.source)
+    if number is not None and number.kind is NumberKind.ALPHANUMERIC and address.is_nanp(to):
+        return errorcodes.FORBIDDEN_COUNTRY
+    if (request.source, to) in directory.opt_outs:
+        return errorcodes.OPTED_OUT
+    return None
+
+
+class Acceptor:
+    """Stores outbound messages. All calls in the event loop; none blocks.
+
+    `offer` is given each committed work item, `announce` what is to be called back at once, `queued` counts
+    deliveries that wait for a carrier.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        ids: Ids,
+        committer: Committer,
+        directory: Callable[[], Directory],
+        lanes: Callable[[], Mapping[str, Sequence[str]]],
+        pacing: Pacing,
+        settings: AcceptSettings,
+        offer: Callable[[Sequence[DueWork]], None],
+        announce: Callable[[Message, Sequence[Announcement]], None],
+    ) -> None:
+        self._clock = clock
+        self._ids = ids
+        self._committer = committer
+        self._directory = directory
+        self._lanes = lanes
+        self._pacing = pacing
+        self._settings = settings
+        self._offer = offer
+        self._announce = announce
+        self.queued = 0
+
+    def accept(
+        self,
+        request: SendRequest,
+        account: Account,
+        profile: Profile,
+        idempotency: Callable[[int], IdempotencyKey] | None = None,
+        *,
+        keyword_reply: bool = False,
+    ) -> "asyncio.Future[Message]":
+        """Resolves, once it is on disk, with the message (the first one, if the idempotency key repeats).
+
+        Raises QueueFull, or in strict mode ForeignNumber or WrongApplication, before anything is stored; the
+        future fails with IdempotencyMismatch or StorageUnavailable. `keyword_reply` marks the one answer that a
+        handset gets although it has just opted out.
+        """
+        now_ms = self._clock.now_ms()
+        directory = self._directory()
+        refusal = judge_sender(request, account.id, directory)
+        if refusal is not None and self._settings.strict_numbers:
+            raise (WrongApplication if refusal == errorcodes.WRONG_APPLICATION else ForeignNumber)(request.source)
+        if self.queued + len(request.destinations) > self._settings.queue_max:
+            raise GatewayQueueFull(f"{self.queued} deliveries are queued")
+        message = self._message(request, account, profile, now_ms)
+        deliveries, announcements = self._deliveries(request, message, refusal, directory, keyword_reply)
+        work = self._work(request, message, deliveries, account, directory, now_ms)
+        change = Accept(
+            message, deliveries, work, announcements, idempotency(now_ms) if idempotency is not None else None
+        )
+        self.queued += len(work)
+        stored: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._committer.add(change).add_done_callback(partial(self._stored, change, stored))
+        return stored
+
+    def _message(self, request: SendRequest, account: Account, profile: Profile, now_ms: int) -> Message:
+        mms = request.media is not None or len(request.destinations) > 1
+        counted = None if mms else segmentation.count(request.text)
+        valid_until_ms = now_ms + self._settings.default_validity_ms
+        if request.expires_ms is not None:
+            valid_until_ms = min(valid_until_ms, request.expires_ms)
+        return Message(
+            id=self._ids.message_id(now_ms),
+            account_id=account.id,
+            application_id=request.application_id,
+            direction=Direction.OUT,
+            kind=Kind.MMS if mms else Kind.SMS,
+            owner=request.source,
+            source=request.source,
+            destinations=request.destinations,
+            text=request.text,
+            media=request.media,
+            tag=request.tag,
+            priority=request.priority,
+            expiration=request.expiration,
+            valid_until_ms=valid_until_ms,
+            segment_count=counted.segments if counted else 1,
+            encoding=counted.encoding if counted else "",
+            profile=profile,
+            received_ms=now_ms,
+        )
+
+    def _deliveries(
+        self, request: SendRequest, message: Message, refusal: int | None, directory: Directory, keyword_reply: bool
+    ) -> tuple[list[Delivery], list[Announcement]]:
+        deliveries: list[Delivery] = []
+        announcements: list[Announcement] = []
+        lanes = self._lanes()
+        now_ms = message.received_ms
+        if refusal is None and len(message.destinations) > self._settings.recipients_max:
+            refusal = errorcodes.TOO_MANY_RECIPIENTS
+        for place, to in enumerate(message.destinations):
+            delivery = Delivery(message.id, place, to, State.QUEUED, None, None, None, "", 0, 0, 0, None, None, None)
+            code = refusal or judge_recipient(request, to, directory)
+            if code == errorcodes.OPTED_OUT and keyword_reply:
+                code = None
+            why = "refused by the gateway"
+            if code is None:
+                chosen = route(directory, lanes, message.kind, message.source, to)
+                if isinstance(chosen, NoRoute):
+                    code, why = errorcodes.NO_CARRIER, chosen.reason
+                else:
+                    delivery.carrier_id, delivery.lane = chosen.carrier_id, chosen.lane
+            if code is not None:
+                ledger.verdict(delivery, Happening.REFUSED, code, why, now_ms)
+                announcements.append(
+                    ledger.announcement(delivery, EventType.FAILED, message.application_id, message.kind, now_ms)
+                )
+            deliveries.append(delivery)
+        return deliveries, announcements
+
+    def _work(
+        self,
+        request: SendRequest,
+        message: Message,
+        deliveries: Sequence[Delivery],
+        account: Account,
+        directory: Directory,
+        now_ms: int,
+    ) -> list[WorkItem]:
+        """One row per recipient; one for all of a group message, if they share a lane. Raises AccountQueueFull."""
+        queued = [d for d in deliveries if d.lane is not None]
+        if not queued:
+            return []
+        due_ms = self._turn(request, message, len(queued), account, directory, now_ms)
+        if len(queued) > 1 and len({d.lane for d in queued}) == 1:
+            lane = queued[0].lane
+            assert lane is not None
+            return [WorkItem(lane, due_ms, message.id, GROUP, 0, message.valid_until_ms)]
+        return [WorkItem(d.lane, due_ms, message.id, d.recipient, 0, message.valid_until_ms) for d in queued if d.lane]
+
+    def _turn(
+        self,
+        request: SendRequest,
+        message: Message,
+        recipients: int,
+        account: Account,
+        directory: Directory,
+        now_ms: int,
+    ) -> int:
+        limits = []
+        if account.segments_per_s is not None:
+            limits.append(Limit(account.id, account.segments_per_s))
+        number = directory.numbers.get(message.source)
+        if number is not None and number.segments_per_s is not None:
+            limits.append(Limit((account.id, number.number), number.segments_per_s))
+        if not limits:
+            return now_ms
+        segments = message.segment_count * recipients
+        turn = self._pacing.turn(limits, segments, now_ms, first=request.priority == "high")
+        if isinstance(turn, Full):
+            raise AccountQueueFull(turn.limit.segments_per_s * 60)
+        return turn
+
+    def _stored(self, change: Accept, stored: "asyncio.Future[Message]", future: "asyncio.Future[Any]") -> None:
+        error = future.exception()
+        if error is not None or future.result() is not None:
+            self.queued -= len(change.work)
+        if error is None and future.result() is None:
+            if change.work:
+                self._offer([_due(change, item) for item in change.work])
+            if change.announcements:
+                self._announce(change.message, change.announcements)
+        if stored.done():  # the client has gone away; the message is accepted all the same
+            return
+        if error is not None:
+            stored.set_exception(error)
+        else:
+            stored.set_result(future.result() or change.message)
+
+
+def _due(change: Accept, item: WorkItem) -> DueWork:
+    if item.recipient == GROUP:
+        return DueWork(item, change.message, tuple(d for d in change.deliveries if d.state is State.QUEUED))
+    return DueWork(item, change.message, (change.deliveries[item.recipient],))

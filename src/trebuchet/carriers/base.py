@@ -1,0 +1,134 @@
+"""The seam between the gateway and a carrier: what a link is asked, and what it reports.
+
+A link knows nothing of storage. It is handed shipments, reports their outcome, and reports receipts and
+inbound messages through `CarrierReports`, whose futures resolve after the commit: a link acknowledges to
+its peer only then. All calls happen in one event loop and none of them blocks.
+
+To add a kind of carrier: copy `carriers/simulator/`, add its line to `CARRIERS`, pass
+`tests/contract/test_carriers.py -k KIND`.
+"""
+
+import asyncio
+import enum
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from trebuchet.model.message import Delivery, Message
+from trebuchet.model.receipt import Receipt
+
+
+class Shipment(msgspec.Struct, frozen=True):
+    """One thing to submit: a message for one recipient, or for all of them if it is a group message."""
+
+    message: Message
+    deliveries: tuple[Delivery, ...]
+    attempt: int  # 1 for the first submit
+    work_key: tuple[str, int]  # message id and recipient of the work row; opaque to links
+    due_ms: int = 0  # its place in the lane
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """The carrier took it. One id per segment, in order, the same for each delivery unless given apart."""
+
+    carrier_message_ids: tuple[tuple[str, ...], ...]  # per delivery, per segment
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """The carrier, or the link itself, will never take it."""
+
+    error_code: int
+    description: str = ""
+
+
+class RetryAt(msgspec.Struct, frozen=True):
+    """It failed in a way that may pass: an attempt is counted and the shipment comes back at `due_ms`."""
+
+    due_ms: int
+    error_code: int  # what it fails with when the attempts are used up
+    description: str = ""
+
+
+class Snooze(msgspec.Struct, frozen=True):
+    """Not now, and not this message's fault (throttled, link down): the lane pauses and keeps its order."""
+
+    until_ms: int
+    description: str = ""
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """Submitted and never answered: the carrier may have it. The link's `in_doubt` setting decides."""
+
+    description: str = ""
+
+
+Outcome = Accepted | Refused | RetryAt | Snooze | Lost
+
+
+class LinkState(enum.StrEnum):
+    DOWN = "down"
+    UP = "up"
+    PAUSED = "paused"
+
+
+class InboundPart(msgspec.Struct, frozen=True, kw_only=True):
+    """One message, or one part of one, that a handset sent."""
+
+    carrier_id: str
+    source: str
+    destination: str  # our number
+    destinations: tuple[str, ...] = ()  # all recipients of a group message; empty: only `destination`
+    text: str
+    media: tuple[str, ...] = ()
+    segment_count: int = 1
+    encoding: str = "GSM-7"
+    carrier_message_id: str = ""
+
+
+class CarrierReports(Protocol):
+    """What a link calls. Given to it at construction."""
+
+    def outcome(self, shipment: Shipment, outcome: Outcome) -> None:
+        """Say what became of a shipment; exactly once for each. Returns at once; settled in the next commit."""
+        ...
+
+    def receipt(self, receipt: Receipt) -> "asyncio.Future[None]":
+        """Resolves when the receipt, the new state and the callback row are on disk; fails if they are not."""
+        ...
+
+    def inbound(self, part: InboundPart) -> "asyncio.Future[None]":
+        """Resolves when the message and its callback row are on disk; fails if they are not."""
+        ...
+
+    def room(self) -> None:
+        """The link can take more than it could when it was last asked; lanes look again."""
+        ...
+
+
+class CarrierLink(Protocol):
+    """One configured connection to a carrier."""
+
+    carrier_id: str
+
+    @property
+    def lanes(self) -> Sequence[str]:
+        """Names of this link's lanes, one per bind; the same names after a restart."""
+        ...
+
+    @property
+    def state(self) -> LinkState: ...
+
+    def room(self, lane: str) -> int:
+        """How many shipments may be submitted in this lane now. 0 when down, paused or the window is full."""
+        ...
+
+    def submit(self, lane: str, shipment: Shipment) -> None:
+        """Hand over one shipment, within `room`. Its outcome is reported later, also if the link goes down."""
+        ...
+
+    async def start(self) -> None: ...
+
+    async def stop(self, grace_s: float) -> None:
+        """Take nothing more, wait at most `grace_s` for outcomes, report the rest as Lost. May be called twice."""
+        ...

@@ -1,0 +1,339 @@
+"""From a lane to a carrier, and from the carrier's answer to what is stored.
+
+`settlement` decides, `LaneWorker` does. Nothing is handed to a carrier before its work row is marked as
+claimed on disk, so after a crash every row is either untouched or known to be in doubt.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from trebuchet.carriers.base import (
+    Accepted,
+    CarrierLink,
+    Lost,
+    Outcome,
+    Refused,
+    RetryAt,
+    Shipment,
+    Snooze,
+)
+from trebuchet.clock import Clock, Timer
+from trebuchet.model import errorcodes, ledger
+from trebuchet.model.account import InDoubt
+from trebuchet.model.events import Announcement, EventType
+from trebuchet.model.message import Delivery, Kind, Segment, WorkItem
+from trebuchet.model.status import Happening
+from trebuchet.outbox.committer import Committer
+from trebuchet.outbox.lanes import LaneQueue
+from trebuchet.storage.base import Claim, DueWork, Exchange, Settle, Settled, Store, WorkKey
+from trebuchet.telemetry import Telemetry
+
+ATTEMPTS_MAX = 5  # submits of one delivery that a carrier refused for the moment
+_CLAIM_MAX = 256  # rows of one claim: bounds how much is in doubt when the process dies between two commits
+_STORE_AGAIN_S = 1.0
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """What a carrier's record says about its deliveries."""
+
+    carrier_id: str
+    in_doubt: InDoubt
+    receipt_timeout_ms: int
+
+
+def settlement(shipment: Shipment, outcome: Outcome, lane: str, policy: Policy, now_ms: int) -> Settle:
+    """What is stored for the outcome of a shipment. Pure."""
+    key = shipment.work_key
+    if isinstance(outcome, Accepted):
+        return _taken(shipment, outcome, lane, policy, now_ms)
+    if isinstance(outcome, Refused):
+        return _failed(shipment, Happening.REFUSED, outcome.error_code, outcome.description, lane, policy, now_ms)
+    if isinstance(outcome, RetryAt):
+        if shipment.attempt >= ATTEMPTS_MAX or outcome.due_ms > shipment.message.valid_until_ms:
+            return _failed(shipment, Happening.REFUSED, outcome.error_code, outcome.description, lane, policy, now_ms)
+        return Settle(
+            key=key,
+            requeue=_work(shipment, lane, outcome.due_ms, shipment.attempt),
+            exchanges=_exchanges(shipment, "retry", outcome.error_code, outcome.description, policy, now_ms),
+        )
+    if isinstance(outcome, Snooze):
+        return Settle(
+            key=key,
+            requeue=_work(shipment, lane, shipment.due_ms, shipment.attempt - 1),
+            exchanges=_exchanges(shipment, "snooze", None, outcome.description, policy, now_ms),
+        )
+    return _lost(shipment, outcome, lane, policy, now_ms)
+
+
+def _taken(shipment: Shipment, outcome: Accepted, lane: str, policy: Policy, now_ms: int) -> Settle:
+    deliveries: list[Delivery] = []
+    segments: list[Segment] = []
+    announcements: list[Announcement] = []
+    message = shipment.message
+    for stored, ids in zip(shipment.deliveries, outcome.carrier_message_ids, strict=True):
+        delivery = stored.__copy__()
+        ledger.verdict(delivery, Happening.TAKEN, None, "", now_ms)
+        delivery.carrier_id = policy.carrier_id
+        delivery.lane = lane
+        delivery.attempts = shipment.attempt
+        delivery.segments_total = len(ids)
+        delivery.submitted_ms = now_ms
+        delivery.receipt_due_ms = now_ms + policy.receipt_timeout_ms
+        deliveries.append(delivery)
+        for number, carrier_message_id in enumerate(ids):
+            segments.append(
+                Segment(
+                    message.id,
+                    delivery.recipient,
+                    number,
+                    policy.carrier_id,
+                    carrier_message_id,
+                    ledger.TAKEN,
+                    None,
+                    now_ms,
+                    None,
+                )
+            )
+        if message.kind is Kind.MMS:
+            announcements.append(
+                ledger.announcement(delivery, EventType.SENDING, message.application_id, Kind.MMS, now_ms)
+            )
+    return Settle(key=shipment.work_key, deliveries=deliveries, segments=segments, announcements=announcements)
+
+
+def _failed(
+    shipment: Shipment, happening: Happening, code: int, why: str, lane: str, policy: Policy, now_ms: int
+) -> Settle:
+    message = shipment.message
+    deliveries: list[Delivery] = []
+    announcements: list[Announcement] = []
+    for stored in shipment.deliveries:
+        delivery = stored.__copy__()
+        event_type = ledger.verdict(delivery, happening, code, why, now_ms)
+        delivery.carrier_id = policy.carrier_id
+        delivery.lane = lane
+        delivery.attempts = shipment.attempt
+        deliveries.append(delivery)
+        if event_type is not None:
+            announcements.append(
+                ledger.announcement(delivery, event_type, message.application_id, message.kind, now_ms)
+            )
+    return Settle(
+        key=shipment.work_key,
+        deliveries=deliveries,
+        announcements=announcements,
+        exchanges=_exchanges(shipment, str(happening), code, why, policy, now_ms),
+    )
+
+
+def _lost(shipment: Shipment, outcome: Lost, lane: str, policy: Policy, now_ms: int) -> Settle:
+    if policy.in_doubt is InDoubt.RESEND:
+        return Settle(
+            key=shipment.work_key,
+            requeue=_work(shipment, lane, now_ms, shipment.attempt),
+            exchanges=_exchanges(shipment, "resubmit", None, outcome.description, policy, now_ms),
+        )
+    deliveries = []
+    for stored in shipment.deliveries:
+        delivery = stored.__copy__()
+        ledger.verdict(delivery, Happening.LOST, None, "", now_ms)
+        delivery.carrier_id = policy.carrier_id
+        delivery.lane = lane
+        delivery.attempts = shipment.attempt
+        delivery.receipt_due_ms = now_ms + policy.receipt_timeout_ms
+        deliveries.append(delivery)
+    return Settle(
+        key=shipment.work_key,
+        deliveries=deliveries,
+        exchanges=_exchanges(shipment, "lost", None, outcome.description, policy, now_ms),
+    )
+
+
+def _work(shipment: Shipment, lane: str, due_ms: int, attempts: int) -> WorkItem:
+    message_id, recipient = shipment.work_key
+    return WorkItem(lane, due_ms, message_id, recipient, attempts, shipment.message.valid_until_ms)
+
+
+def _exchanges(
+    shipment: Shipment, what: str, code: int | None, description: str, policy: Policy, now_ms: int
+) -> list[Exchange]:
+    return [
+        Exchange(d.message_id, d.recipient, now_ms, what, policy.carrier_id, code, description)
+        for d in shipment.deliveries
+    ]
+
+
+class LaneWorker:
+    """Moves one lane's work to its link, within the link's room and in order.
+
+    `announce` is given what became due for callback; `released` how many rows left the queue for good.
+    """
+
+    def __init__(
+        self,
+        lane: str,
+        link: CarrierLink,
+        *,
+        policy: Callable[[], Policy],
+        clock: Clock,
+        committer: Committer,
+        store: Store,
+        memory: int,
+        announce: Callable[[Sequence[Announcement]], None],
+        released: Callable[[int], None],
+        telemetry: Telemetry,
+    ) -> None:
+        self.lane = lane
+        self.link = link
+        self._policy = policy
+        self._clock = clock
+        self._committer = committer
+        self._store = store
+        self._announce = announce
+        self._released = released
+        self._telemetry = telemetry
+        self._loop = asyncio.get_running_loop()
+        self._recovered = False
+        self._closed = False
+        self._claiming = False
+        self._out: dict[WorkKey, DueWork] = {}  # with the link, outcome awaited or being stored
+        self._paused_until_ms = 0
+        self._resume: Timer | None = None
+        self.queue: LaneQueue[DueWork] = LaneQueue(
+            clock=clock,
+            bound=memory,
+            read=lambda now_ms, limit: store.due_work(lane, now_ms, (0, "", -2), limit),
+            next_due=lambda now_ms: store.next_work_due_ms(lane, now_ms),
+            key=_work_key,
+            due_ms=_due_ms,
+            wake=self.pump,
+            failed=lambda error: telemetry.problem("lane_unreadable", lane=lane, error=str(error)),
+        )
+
+    async def recover(self) -> None:
+        """Settle what was claimed when the process ended: it is in doubt. Then begin to pump."""
+        while rows := await self._store.claimed_work(self.lane, 500):
+            futures = []
+            for row in rows:
+                lost = Lost("the gateway stopped before the answer was stored")
+                change = settlement(_shipment(row), lost, self.lane, self._policy(), self._clock.now_ms())
+                futures.append(self._committer.add(change))
+            for settled in await asyncio.gather(*futures):
+                self._announce(settled.announcements)
+            self._telemetry.count("trebuchet_in_doubt_total", self.lane, by=len(rows))
+        self._recovered = True
+        self.pump()
+
+    def pump(self) -> None:
+        """Claim as much as the link has room for. Called whenever there may be work or room."""
+        if self._claiming or self._closed or not self._recovered:
+            return
+        now_ms = self._clock.now_ms()
+        if now_ms < self._paused_until_ms:
+            return
+        room = min(self.link.room(self.lane), _CLAIM_MAX)
+        if room <= 0:
+            return
+        ready: list[DueWork] = []
+        for due in self.queue.take(room):
+            if due.message.valid_until_ms <= now_ms:
+                self._expire(due, now_ms)
+            else:
+                ready.append(due)
+        if ready:
+            self._claiming = True
+            claim = self._committer.add(Claim([_work_key(due) for due in ready], now_ms))
+            claim.add_done_callback(lambda future: self._claimed(ready, future))
+
+    def outcome(self, shipment: Shipment, outcome: Outcome) -> None:
+        """The link's word on a shipment: store it."""
+        now_ms = self._clock.now_ms()
+        if isinstance(outcome, Snooze):
+            self._pause(outcome.until_ms)
+        self._store_settlement(settlement(shipment, outcome, self.lane, self._policy(), now_ms), outcome)
+
+    @property
+    def busy(self) -> int:
+        """Shipments with the link, or whose outcome is being stored."""
+        return len(self._out)
+
+    async def close(self) -> None:
+        """Hand out nothing more. Outcomes are still stored. May be called twice."""
+        self._closed = True
+        if self._resume is not None:
+            self._resume.cancel()
+        await self.queue.close()
+
+    def _claimed(self, ready: Sequence[DueWork], future: "asyncio.Future[Any]") -> None:
+        self._claiming = False
+        if future.cancelled() or future.exception() is not None:
+            self._telemetry.problem("claim_failed", lane=self.lane, error=str(future.exception()))
+            self.queue.put_back(ready)
+            self._pause(self._clock.now_ms() + int(_STORE_AGAIN_S * 1000))
+            return
+        claimed = set(future.result())
+        for due in ready:
+            key = _work_key(due)
+            if key not in claimed:  # expired or removed since it was read
+                self.queue.settled(key)
+                continue
+            self._out[key] = due
+            self.link.submit(self.lane, _shipment(due))
+        self.pump()
+
+    def _expire(self, due: DueWork, now_ms: int) -> None:
+        shipment = _shipment(due)
+        self._out[_work_key(due)] = due
+        change = _failed(
+            shipment, Happening.EXPIRED, errorcodes.EXPIRED, "its validity ended in the queue",
+            self.lane, self._policy(), now_ms,
+        )  # fmt: skip
+        self._store_settlement(change, None)
+
+    def _store_settlement(self, change: Settle, outcome: Outcome | None) -> None:
+        future = self._committer.add(change)
+        future.add_done_callback(lambda done: self._settled(change, outcome, done))
+
+    def _settled(self, change: Settle, outcome: Outcome | None, future: "asyncio.Future[Any]") -> None:
+        if future.cancelled() or future.exception() is not None:
+            # The outcome is known and must not be lost: the shipment stays claimed until it is stored.
+            self._telemetry.problem("settle_failed", lane=self.lane, error=str(future.exception()))
+            if not self._closed:
+                self._loop.call_later(_STORE_AGAIN_S, self._store_settlement, change, outcome)
+            return
+        settled: Settled = future.result()
+        due = self._out.pop(change.key, None)
+        if change.requeue is None:
+            self.queue.settled(change.key)
+            self._released(1)
+        elif isinstance(outcome, Snooze) and due is not None:
+            self.queue.put_back([due])
+        else:
+            self.queue.settled(change.key, change.requeue.due_ms)
+        if settled.announcements:
+            self._announce(settled.announcements)
+        self._telemetry.count("trebuchet_submits_total", self.lane, type(outcome).__name__ if outcome else "Expired")
+        if not self._claiming:
+            self.pump()
+
+    def _pause(self, until_ms: int) -> None:
+        if until_ms > self._paused_until_ms:
+            self._paused_until_ms = until_ms
+            if self._resume is not None:
+                self._resume.cancel()
+            self._resume = self._clock.call_at(until_ms, self.pump)
+
+
+def _work_key(due: DueWork) -> WorkKey:
+    return (due.item.message_id, due.item.recipient)
+
+
+def _due_ms(due: DueWork) -> int:
+    return due.item.due_ms
+
+
+def _shipment(due: DueWork) -> Shipment:
+    return Shipment(due.message, due.deliveries, due.item.attempts + 1, _work_key(due), due.item.due_ms)

@@ -1,0 +1,92 @@
+"""Messages and what becomes of them: one Message, one Delivery per recipient, one Segment per part on air.
+
+The structs encode as JSON arrays in the order of their fields, which is the order of the columns of their
+tables, so that a batch goes to the database in one encode (`storage/schema.py`; a test keeps them equal).
+"""
+
+import enum
+
+import msgspec
+
+from trebuchet.model.account import Profile
+from trebuchet.model.status import State
+
+
+class Direction(enum.StrEnum):
+    OUT = "out"
+    IN = "in"
+
+
+class Kind(enum.StrEnum):
+    SMS = "sms"
+    MMS = "mms"
+
+
+class Message(msgspec.Struct, array_like=True, frozen=True):
+    """One request of an application, or one message that a handset sent to one of our numbers."""
+
+    id: str
+    account_id: str
+    application_id: str
+    direction: Direction
+    kind: Kind
+    owner: str  # outbound: the sender; inbound: our number that received this copy
+    source: str
+    destinations: tuple[str, ...]
+    text: str
+    media: tuple[str, ...] | None
+    tag: str | None
+    priority: str | None
+    expiration: str | None  # as the client wrote it; echoed
+    valid_until_ms: int  # not submitted after this moment
+    segment_count: int
+    encoding: str  # "GSM-7" or "UCS-2"; why is derived from the text
+    profile: Profile
+    received_ms: int
+
+
+class Delivery(msgspec.Struct, array_like=True):
+    """What becomes of one message for one recipient (numbered from 0 in the order of `destinations`)."""
+
+    message_id: str
+    recipient: int
+    to: str
+    state: State
+    carrier_id: str | None
+    lane: str | None
+    error_code: int | None
+    description: str  # why it failed, or the carrier's words
+    attempts: int  # submits that reached the carrier
+    segments_total: int  # parts that the carrier took; 0 until submitted
+    segments_delivered: int
+    submitted_ms: int | None  # when the carrier took it
+    receipt_due_ms: int | None  # no final receipt by then: 9902
+    final_ms: int | None
+
+
+class Segment(msgspec.Struct, array_like=True):
+    """One part as the carrier knows it."""
+
+    message_id: str
+    recipient: int
+    number: int  # from 0
+    carrier_id: str
+    carrier_message_id: str
+    state: str  # "taken", then the receipt's state
+    receipt_error: str | None
+    responded_ms: int
+    receipt_ms: int | None
+
+
+class WorkItem(msgspec.Struct, array_like=True):
+    """One delivery that waits in a lane. `recipient` -1 stands for all recipients of a group message at once."""
+
+    lane: str
+    due_ms: int
+    message_id: str
+    recipient: int
+    attempts: int
+    valid_until_ms: int  # not submitted after this moment
+
+
+GROUP = -1

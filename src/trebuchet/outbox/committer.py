@@ -1,0 +1,92 @@
+"""Group commit: everything that waits goes into one transaction with one sync.
+
+There is no timer. When the store is idle a batch starts at the end of the current loop turn; while it is
+busy, changes gather. So an idle gateway answers after one sync, and under load the batch grows by itself.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Any
+
+from trebuchet.errors import StorageUnavailable
+from trebuchet.storage.base import Store, Write
+
+
+class Committer:
+    """Hands changes to the store in batches of at most `batch_max`. All calls in one event loop.
+
+    `observe(changes, seconds)` is told the size and the duration of each batch.
+    """
+
+    def __init__(self, store: Store, *, batch_max: int, observe: Callable[[int, float], None]) -> None:
+        self._store = store
+        self._batch_max = batch_max
+        self._observe = observe
+        self._waiting: deque[tuple[Write, asyncio.Future[Any]]] = deque()
+        self._writing = 0
+        self._scheduled = False
+        self._closed = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._loop = asyncio.get_running_loop()
+
+    def add(self, change: Write) -> "asyncio.Future[Any]":
+        """Resolves with the change's result once it is committed; fails with its error if it cannot be."""
+        future: asyncio.Future[Any] = self._loop.create_future()
+        if self._closed:
+            future.set_exception(StorageUnavailable("the gateway is stopping"))
+            return future
+        self._waiting.append((change, future))
+        if not self._scheduled and self._writing < self._store.parallel_writes:
+            self._scheduled = True
+            self._idle.clear()
+            self._loop.call_soon(self._start)
+        return future
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    async def drain(self) -> None:
+        """Wait until nothing waits and nothing is being written."""
+        await self._idle.wait()
+
+    async def close(self) -> None:
+        """Take nothing more and wait for what was taken. May be called twice."""
+        self._closed = True
+        await self.drain()
+
+    def _start(self) -> None:
+        self._scheduled = False
+        while self._waiting and self._writing < self._store.parallel_writes:
+            size = min(len(self._waiting), self._batch_max)
+            batch = [self._waiting.popleft() for _ in range(size)]
+            self._writing += 1
+            started_s = perf_counter()
+            futures = [future for _, future in batch]
+            try:
+                self._store.write(
+                    [change for change, _ in batch],
+                    lambda results, futures=futures, started_s=started_s: self._written(futures, results, started_s),
+                )
+            except StorageUnavailable as error:
+                self._written(futures, [error] * size, started_s)
+        if not self._waiting and not self._writing:
+            self._idle.set()
+
+    def _written(self, futures: Sequence["asyncio.Future[Any]"], results: Sequence[Any], started_s: float) -> None:
+        self._writing -= 1
+        self._observe(len(futures), perf_counter() - started_s)
+        for future, result in zip(futures, results, strict=True):
+            if future.done():  # its caller has gone away; the change is committed all the same
+                continue
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+        # The callbacks of these futures run next and may add changes: they belong into the coming batch.
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._start)

@@ -1,0 +1,376 @@
+"""The storage contract: changes are written in batches, each batch in one transaction with one sync.
+
+Changes are values. `Store.write` takes any mix of them and returns one result per change, in order; a
+change that cannot be done is answered with its exception and disturbs no other. Everything else is reads.
+Every engine passes `tests/contract/test_storage.py`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from trebuchet.model.account import (
+    Account,
+    Application,
+    Carrier,
+    Credential,
+    Directory,
+    Number,
+    OptOut,
+    Route,
+)
+from trebuchet.model.events import Announcement, Attempt, CallbackItem, Event
+from trebuchet.model.message import Delivery, Message, Segment, WorkItem
+from trebuchet.model.receipt import Receipt
+
+WorkKey = tuple[str, int]  # message id, recipient
+
+
+# ---- changes of the message path ----
+
+
+class IdempotencyKey(msgspec.Struct, frozen=True):
+    account_id: str
+    key: str
+    request_sha256: str
+    expires_ms: int
+
+
+class Accept(msgspec.Struct, frozen=True):
+    """A new message, outbound or inbound, with everything that follows from it at once.
+
+    Result: None, or, if the idempotency key was used before with the same request, the first Message.
+    Error: IdempotencyMismatch if it was used with another request.
+    """
+
+    message: Message
+    deliveries: Sequence[Delivery]
+    work: Sequence[WorkItem] = ()
+    announcements: Sequence[Announcement] = ()
+    idempotency: IdempotencyKey | None = None
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """These work rows are about to be handed to a carrier: until settled, they are in doubt after a crash.
+
+    Result: the keys whose row was there and unclaimed.
+    """
+
+    keys: Sequence[WorkKey]
+    at_ms: int
+
+
+class Exchange(msgspec.Struct, array_like=True, frozen=True):
+    """What a carrier, or we in its place, said beyond plain success; for `trebuchet show`."""
+
+    message_id: str
+    recipient: int
+    at_ms: int
+    what: str
+    carrier_id: str | None
+    error_code: int | None
+    description: str
+
+
+class Settle(msgspec.Struct, frozen=True):
+    """The outcome of one shipment. The work row is deleted, or put back with `requeue`.
+
+    A delivery that a receipt has made final in the meantime keeps its state, and its announcement is dropped.
+    Result: Settled.
+    """
+
+    key: WorkKey
+    deliveries: Sequence[Delivery] = ()
+    segments: Sequence[Segment] = ()
+    announcements: Sequence[Announcement] = ()
+    exchanges: Sequence[Exchange] = ()
+    requeue: WorkItem | None = None
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """What is now announced: of this settlement, and of receipts that had been waiting for it."""
+
+    announcements: Sequence[Announcement]
+    matched_receipts: int = 0
+
+
+class RecordReceipt(msgspec.Struct, frozen=True):
+    """A carrier's receipt. Unknown ids are parked. Result: ReceiptRecorded."""
+
+    receipt: Receipt
+
+
+class ReceiptRecorded(msgspec.Struct, frozen=True):
+    matched: bool
+    announcements: Sequence[Announcement] = ()
+
+
+class SettleCallback(msgspec.Struct, frozen=True):
+    """One try of a callback: done (`retry` None) or to be repeated. Result: None.
+
+    `inbound_accepted` is the id of the inbound message whose callback was answered with 2xx.
+    """
+
+    event_id: str
+    attempt: Attempt | None
+    retry: CallbackItem | None = None
+    inbound_accepted: str | None = None
+
+
+class Replay(msgspec.Struct, frozen=True):
+    """Put callbacks of existing events back into the queue. Result: the CallbackItems queued."""
+
+    event_ids: Sequence[str]
+    due_ms: int
+
+
+class TimeOutReceipts(msgspec.Struct, frozen=True):
+    """Fail at most `limit` deliveries whose receipt was due before `now_ms`. Result: list of Announcements."""
+
+    now_ms: int
+    limit: int
+
+
+class ExpireWork(msgspec.Struct, frozen=True):
+    """Fail at most `limit` queued, unclaimed deliveries whose validity ended. Result: Expired."""
+
+    now_ms: int
+    limit: int
+
+
+class Expired(msgspec.Struct, frozen=True):
+    keys: Sequence[WorkKey]
+    announcements: Sequence[Announcement]
+
+
+class Prune(msgspec.Struct, frozen=True):
+    """Delete at most `limit` rows of one kind that are older than `before_ms`. Result: how many.
+
+    `what`: "messages" (only final ones whose callbacks are done, with all that belongs to them),
+    "attempts", "idempotency", "parked_receipts", "handset_messages".
+    """
+
+    what: str
+    before_ms: int
+    limit: int
+
+
+class HandsetMessage(msgspec.Struct, array_like=True, frozen=True):
+    """One message on a simulated handset; the columns of `handset_messages`."""
+
+    network_id: str
+    handset: str
+    peer: str
+    direction: str
+    text: str
+    media: tuple[str, ...]
+    participants: tuple[str, ...]
+    reference: str
+    fate: str
+    at_ms: int
+
+
+class RecordHandset(msgspec.Struct, frozen=True):
+    """The simulated network took these. Result: None."""
+
+    messages: Sequence[HandsetMessage]
+
+
+# ---- provisioning ----
+
+Record = Account | Credential | Application | Number | Carrier | Route | OptOut
+
+
+class Create(msgspec.Struct, frozen=True):
+    """Result: None. Errors: AlreadyExists; NotFound if what it refers to is missing."""
+
+    record: Record
+
+
+class Change(msgspec.Struct, frozen=True):
+    """Replace a record by its key. Result: None. Errors: NotFound."""
+
+    record: Record
+
+
+class Remove(msgspec.Struct, frozen=True):
+    """Delete a record. Result: None. Errors: NotFound; InUse with the reason."""
+
+    record: Record
+
+
+Write = (
+    Accept
+    | Claim
+    | Settle
+    | RecordReceipt
+    | SettleCallback
+    | Replay
+    | TimeOutReceipts
+    | ExpireWork
+    | Prune
+    | RecordHandset
+    | Create
+    | Change
+    | Remove
+)
+
+
+# ---- reads ----
+
+
+class DueWork(msgspec.Struct, frozen=True):
+    item: WorkItem
+    message: Message
+    deliveries: tuple[Delivery, ...]
+
+
+class DueCallback(msgspec.Struct, frozen=True):
+    item: CallbackItem
+    event: Event
+    message: Message
+
+
+class MessageQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """A search over deliveries, newest first unless `sort` says otherwise. All given filters must match."""
+
+    account_id: str | None = None
+    message_id: str | None = None
+    application_id: str | None = None
+    sources: tuple[str, ...] = ()  # exact numbers
+    source_prefix: str | None = None
+    destinations: tuple[str, ...] = ()
+    destination_prefix: str | None = None
+    states: tuple[str, ...] = ()  # of `Found.state`; "SENDING" is a queued one that is claimed
+    direction: str | None = None
+    kind: str | None = None
+    error_code: int | None = None
+    carrier_id: str | None = None
+    tag: str | None = None
+    from_ms: int | None = None
+    to_ms: int | None = None
+    min_segments: int | None = None
+    max_segments: int | None = None
+    sort: tuple[str, bool] = ("received_ms", True)  # column of Found, descending?
+    limit: int = 100
+    offset: int = 0
+    count_up_to: int = 10_000
+
+
+class Found(msgspec.Struct, frozen=True):
+    message: Message
+    delivery: Delivery
+    claimed: bool
+    callback_delivered: bool
+
+
+class FoundPage(msgspec.Struct, frozen=True):
+    total: int  # counted up to `count_up_to`
+    rows: Sequence[Found]
+
+
+class Life(msgspec.Struct, frozen=True):
+    """Everything that is known of one message."""
+
+    message: Message
+    deliveries: Sequence[Delivery]
+    claimed: Sequence[int]  # recipients that are with a carrier right now
+    segments: Sequence[Segment]
+    exchanges: Sequence[Exchange]
+    events: Sequence[Event]
+    pending: Sequence[CallbackItem]
+    attempts: Sequence[Attempt]
+
+
+class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Events in order of their id, for `replay` ranges and `tail`."""
+
+    message_id: str | None = None
+    application_id: str | None = None
+    from_ms: int | None = None
+    to_ms: int | None = None
+    failed_only: bool = False  # only those that no attempt delivered
+    after_id: str = ""
+    limit: int = 1000
+
+
+class QueueDepths(msgspec.Struct, frozen=True):
+    outbox: dict[str, tuple[int, int]]  # lane → rows, oldest due_ms
+    callbacks: dict[str, tuple[int, int]]  # application → rows, oldest due_ms
+
+
+class Store(Protocol):
+    """One database. Reads see everything that was committed before they began."""
+
+    async def open(self) -> None:
+        """Create or migrate the schema if needed. Raises StorageUnavailable with what to do."""
+        ...
+
+    async def close(self) -> None: ...
+
+    def write(
+        self, changes: Sequence[Write], done: Callable[[Sequence[Any]], None]
+    ) -> None:
+        """Start writing one batch in one transaction. `done` is called in the event loop after the commit with a
+        result or an exception per change. One batch at a time unless `parallel_writes` is larger."""
+        ...
+
+    parallel_writes: int
+
+    # provisioning
+    async def directory(self) -> Directory: ...
+
+    # queues
+    async def claimed_work(self, lane: str, limit: int) -> list[DueWork]:
+        """Rows that were claimed and never settled: after a restart, what is in doubt."""
+        ...
+
+    async def due_work(self, lane: str, now_ms: int, after: tuple[int, str, int], limit: int) -> list[DueWork]:
+        """Unclaimed rows of a lane with due_ms ≤ now in order, after the key (due, message, recipient)."""
+        ...
+
+    async def next_work_due_ms(self, lane: str, now_ms: int) -> int | None:
+        """Due time of the earliest unclaimed row of a lane that is due after `now_ms`."""
+        ...
+
+    async def callback_applications(self) -> list[str]:
+        """Applications that have callbacks waiting."""
+        ...
+
+    async def due_callbacks(
+        self, application_id: str, now_ms: int, after: tuple[int, str], limit: int
+    ) -> list[DueCallback]: ...
+
+    async def next_callback_due_ms(self, application_id: str, now_ms: int) -> int | None:
+        """Due time of the earliest callback of an application that is due after `now_ms`."""
+        ...
+
+    async def earlier_callback_due_ms(self, event_id: str) -> int | None:
+        """When an earlier event of the same message and recipient is due, if one still waits."""
+        ...
+
+    async def events_by_id(self, event_ids: Sequence[str]) -> list[tuple[Event, Message]]: ...
+
+    # questions of people
+    async def search(self, query: MessageQuery) -> FoundPage: ...
+
+    async def life(self, message_id: str) -> Life | None: ...
+
+    async def find_events(self, query: EventQuery) -> list[Event]: ...
+
+    async def depths(self) -> QueueDepths: ...
+
+    async def queued(self) -> int:
+        """Rows in the outbox."""
+        ...
+
+    async def pacing(self) -> dict[tuple[str, str], int]:
+        """Latest due_ms of unclaimed work per (account, sender), for accounts and numbers with a rate limit."""
+        ...
+
+    async def unmatched_receipts(self, limit: int) -> list[Receipt]: ...
+
+    async def handset_tail(self, since_ms: int, limit: int) -> list[HandsetMessage]:
+        """The newest messages of the simulated network, oldest first."""
+        ...

@@ -1,0 +1,294 @@
+"""The tables, once for all engines (SQLAlchemy Core). The column order of a table that a struct fills is the
+order of the struct's fields; `tests/unit/storage/test_schema.py` keeps them equal.
+
+Keys sort by time. Queue tables (`outbox`, `callbacks`) are narrow and their rows are deleted. Lists are kept
+as JSON text. Moments are milliseconds since the epoch.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+
+from trebuchet.model.status import State
+
+metadata = MetaData()
+
+_CLUSTERED = {"sqlite_with_rowid": False}
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("profile", Text),
+    Column("segments_per_s", Float),
+    Column("created_ms", BigInteger, nullable=False),
+    **_CLUSTERED,
+)
+
+credentials = Table(
+    "credentials",
+    metadata,
+    Column("token", Text, primary_key=True),
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
+    Column("secret_sha256", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("revoked_ms", BigInteger),
+    **_CLUSTERED,
+)
+
+applications = Table(
+    "applications",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("callback_url", Text),
+    Column("callback_username", Text),
+    Column("callback_password", Text),
+    Column("callback_auth", Text, nullable=False),
+    Column("events", Text),  # JSON list; null: all
+    Column("signing_secret", Text),
+    Column("opt_out", Integer, nullable=False),
+    Column("help_text", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    **_CLUSTERED,
+)
+
+numbers = Table(
+    "numbers",
+    metadata,
+    Column("number", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
+    Column("application_id", Text, ForeignKey("applications.id"), nullable=False),
+    Column("segments_per_s", Float),
+    Column("created_ms", BigInteger, nullable=False),
+    **_CLUSTERED,
+)
+
+carriers = Table(
+    "carriers",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("in_doubt", Text, nullable=False),
+    Column("receipt_timeout_s", Integer),
+    Column("paused", Integer, nullable=False),
+    Column("settings", Text, nullable=False),  # JSON object
+    Column("created_ms", BigInteger, nullable=False),
+    **_CLUSTERED,
+)
+
+routes = Table(
+    "routes",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("carrier_id", Text, ForeignKey("carriers.id"), nullable=False),
+    Column("prefix", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    **_CLUSTERED,
+)
+
+opt_outs = Table(
+    "opt_outs",
+    metadata,
+    Column("number", Text, primary_key=True),
+    Column("handset", Text, primary_key=True),
+    Column("created_ms", BigInteger, nullable=False),
+    **_CLUSTERED,
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("account_id", Text, nullable=False),
+    Column("application_id", Text, nullable=False),
+    Column("direction", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("destinations", Text, nullable=False),  # JSON list
+    Column("text", Text, nullable=False),
+    Column("media", Text),  # JSON list
+    Column("tag", Text),
+    Column("priority", Text),
+    Column("expiration", Text),
+    Column("valid_until_ms", BigInteger, nullable=False),
+    Column("segment_count", Integer, nullable=False),
+    Column("encoding", Text, nullable=False),
+    Column("profile", Text, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    CheckConstraint("direction in ('out', 'in')", name="messages_direction"),
+    CheckConstraint("kind in ('sms', 'mms')", name="messages_kind"),
+    **_CLUSTERED,
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("message_id", Text, primary_key=True),
+    Column("recipient", Integer, primary_key=True),
+    Column("to", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("carrier_id", Text),
+    Column("lane", Text),
+    Column("error_code", Integer),
+    Column("description", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("segments_total", Integer, nullable=False),
+    Column("segments_delivered", Integer, nullable=False),
+    Column("submitted_ms", BigInteger),
+    Column("receipt_due_ms", BigInteger),
+    Column("final_ms", BigInteger),
+    CheckConstraint(
+        "state in (" + ", ".join(f"'{state}'" for state in State) + ")",
+        name="deliveries_state",
+    ),
+    **_CLUSTERED,
+)
+Index(
+    "deliveries_awaiting_receipt",
+    deliveries.c.receipt_due_ms,
+    sqlite_where=text("receipt_due_ms IS NOT NULL"),
+    postgresql_where=text("receipt_due_ms IS NOT NULL"),
+)
+
+segments = Table(
+    "segments",
+    metadata,
+    Column("message_id", Text, primary_key=True),
+    Column("recipient", Integer, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("carrier_id", Text, nullable=False),
+    Column("carrier_message_id", Text, primary_key=True),  # a resubmit gets a second id
+    Column("state", Text, nullable=False),
+    Column("receipt_error", Text),
+    Column("responded_ms", BigInteger, nullable=False),
+    Column("receipt_ms", BigInteger),
+    **_CLUSTERED,
+)
+Index("segments_by_carrier_id", segments.c.carrier_message_id, segments.c.carrier_id)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("lane", Text, nullable=False),
+    Column("due_ms", BigInteger, nullable=False),
+    Column("message_id", Text, primary_key=True),
+    Column("recipient", Integer, primary_key=True),
+    Column("attempts", Integer, nullable=False),
+    Column("valid_until_ms", BigInteger, nullable=False),
+    Column("claimed_ms", BigInteger),  # not null: handed to the carrier, no outcome stored yet
+    **_CLUSTERED,
+)
+Index("outbox_due", outbox.c.lane, outbox.c.due_ms, outbox.c.message_id, outbox.c.recipient)
+
+# What the carrier exchanges said beyond the plain success that `segments` holds: refusals, retries, losses.
+exchanges = Table(
+    "exchanges",
+    metadata,
+    Column("message_id", Text, primary_key=True),
+    Column("recipient", Integer, primary_key=True),
+    Column("at_ms", BigInteger, primary_key=True),
+    Column("what", Text, primary_key=True),  # refused, retry, snooze, lost, resubmit, receipt
+    Column("carrier_id", Text),
+    Column("error_code", Integer),
+    Column("description", Text, nullable=False),
+    **_CLUSTERED,
+)
+
+# Receipts whose segment is not known (yet): they overtook the response, or belong to nobody.
+parked_receipts = Table(
+    "parked_receipts",
+    metadata,
+    Column("carrier_id", Text, primary_key=True),
+    Column("carrier_message_id", Text, primary_key=True),
+    Column("at_ms", BigInteger, primary_key=True),
+    Column("state", Text, primary_key=True),
+    Column("error_code", Integer),
+    Column("error", Text, nullable=False),
+    Column("reference", Text),
+    **_CLUSTERED,
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("message_id", Text, nullable=False),
+    Column("recipient", Integer, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("to", Text, nullable=False),
+    Column("error_code", Integer),
+    Column("description", Text, nullable=False),
+    Column("time_ms", BigInteger, nullable=False),
+    **_CLUSTERED,
+)
+
+callbacks = Table(
+    "callbacks",
+    metadata,
+    Column("application_id", Text, nullable=False),
+    Column("due_ms", BigInteger, nullable=False),
+    Column("event_id", Text, primary_key=True),
+    Column("attempts", Integer, nullable=False),
+    Column("first_ms", BigInteger, nullable=False),
+    **_CLUSTERED,
+)
+Index("callbacks_due", callbacks.c.application_id, callbacks.c.due_ms, callbacks.c.event_id)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("event_id", Text, primary_key=True),
+    Column("started_ms", BigInteger, primary_key=True),
+    Column("duration_ms", Integer, nullable=False),
+    Column("status", Integer),
+    Column("error", Text),
+    Column("answer", Text, nullable=False),
+    **_CLUSTERED,
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("account_id", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("request_sha256", Text, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+    **_CLUSTERED,
+)
+
+# What the simulated network took and what was typed on its handsets. It is that network's own memory: the
+# gateway's path never reads it.
+handset_messages = Table(
+    "handset_messages",
+    metadata,
+    Column("network_id", Text, primary_key=True),  # the simulated SMSC's message id; sorts by time
+    Column("handset", Text, nullable=False),
+    Column("peer", Text, nullable=False),  # our number
+    Column("direction", Text, nullable=False),  # "mt": shown on the handset, "mo": typed on it
+    Column("text", Text, nullable=False),
+    Column("media", Text, nullable=False),  # JSON list
+    Column("participants", Text, nullable=False),  # JSON list: all recipients
+    Column("reference", Text, nullable=False),  # the gateway's reference of the delivery
+    Column("fate", Text, nullable=False),  # what the scenario decided
+    Column("at_ms", BigInteger, nullable=False),
+    **_CLUSTERED,
+)

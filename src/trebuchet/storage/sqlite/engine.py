@@ -1,0 +1,215 @@
+"""SQLite as a store: one writer thread with one connection, readers beside it, WAL with synchronous=FULL.
+
+A batch is one transaction with one sync. If it fails as a whole, each change is tried alone, so that one
+that cannot be done disturbs no other.
+"""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from trebuchet.errors import StorageError, StorageUnavailable, TrebuchetError
+from trebuchet.model.account import Directory
+from trebuchet.model.events import Event
+from trebuchet.model.message import Message
+from trebuchet.model.receipt import Receipt
+from trebuchet.storage.base import (
+    DueCallback,
+    DueWork,
+    EventQuery,
+    FoundPage,
+    HandsetMessage,
+    Life,
+    MessageQuery,
+    QueueDepths,
+    Write,
+)
+from trebuchet.storage.sqlite import dbapi, reads
+from trebuchet.storage.sqlite.writes import BatchWriter
+
+T = TypeVar("T")
+Done = Callable[[Sequence[Any]], None]
+
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA busy_timeout = 5000",
+    "PRAGMA cache_size = -65536",  # 64 MiB
+    "PRAGMA temp_store = MEMORY",
+)
+
+
+class SqliteStore:
+    """The `Store` contract on one SQLite file. `open` must be called in the event loop that uses it."""
+
+    parallel_writes = 1
+
+    def __init__(self, path: str, *, readers: int = 2) -> None:
+        self._path = path
+        self._batches: queue.SimpleQueue[tuple[Sequence[Write], Done] | None] = queue.SimpleQueue()
+        self._writer: threading.Thread | None = None
+        self._readers = ThreadPoolExecutor(readers, thread_name_prefix="sqlite-reader")
+        self._local = threading.local()
+        self._reading: list[dbapi.Connection] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def open(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        Path(self._path).parent.mkdir(parents=True, exist_ok=True)
+        opened: asyncio.Future[None] = self._loop.create_future()
+        self._writer = threading.Thread(target=self._write_forever, args=(opened,), name="sqlite-writer", daemon=True)
+        self._writer.start()
+        await opened
+
+    async def close(self) -> None:
+        """Finish what waits, then close. May be called twice."""
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            self._batches.put(None)
+            await asyncio.get_running_loop().run_in_executor(None, writer.join)
+        self._readers.shutdown(wait=True)
+        for connection in self._reading:
+            connection.close()
+        self._reading.clear()
+
+    # ---- writing ----
+
+    def write(self, changes: Sequence[Write], done: Done) -> None:
+        if self._writer is None:
+            raise StorageUnavailable("the database is closed")
+        self._batches.put((changes, done))
+
+    def _write_forever(self, opened: "asyncio.Future[None]") -> None:
+        assert self._loop is not None
+        try:
+            connection = self._connect()
+            migrate_if_needed(connection, self._path)
+            writer = BatchWriter(connection)
+        except (dbapi.Error, OSError, TrebuchetError) as error:
+            self._loop.call_soon_threadsafe(opened.set_exception, _translate(error, self._path))
+            return
+        self._loop.call_soon_threadsafe(opened.set_result, None)
+        while (batch := self._batches.get()) is not None:
+            changes, done = batch
+            results = _write_batch(connection, writer, changes)
+            self._loop.call_soon_threadsafe(done, results)
+        connection.close()
+
+    def _connect(self) -> dbapi.Connection:
+        connection = dbapi.connect(self._path)
+        for pragma in _PRAGMAS:
+            connection.execute(pragma)
+        return connection
+
+    # ---- reading ----
+
+    async def _read(self, function: Callable[..., T], *args: Any) -> T:
+        assert self._loop is not None
+        return await self._loop.run_in_executor(self._readers, self._read_now, partial(function, *args))
+
+    def _read_now(self, function: Callable[[dbapi.Connection], T]) -> T:
+        connection: dbapi.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._connect()
+            self._reading.append(connection)
+        try:
+            return function(connection)
+        except dbapi.Error as error:
+            raise _translate(error, self._path) from error
+
+    async def directory(self) -> Directory:
+        return await self._read(reads.directory)
+
+    async def claimed_work(self, lane: str, limit: int) -> list[DueWork]:
+        return await self._read(reads.claimed_work, lane, limit)
+
+    async def due_work(self, lane: str, now_ms: int, after: tuple[int, str, int], limit: int) -> list[DueWork]:
+        return await self._read(reads.due_work, lane, now_ms, after, limit)
+
+    async def next_work_due_ms(self, lane: str, now_ms: int) -> int | None:
+        return await self._read(reads.next_work_due_ms, lane, now_ms)
+
+    async def callback_applications(self) -> list[str]:
+        return await self._read(reads.callback_applications)
+
+    async def due_callbacks(
+        self, application_id: str, now_ms: int, after: tuple[int, str], limit: int
+    ) -> list[DueCallback]:
+        return await self._read(reads.due_callbacks, application_id, now_ms, after, limit)
+
+    async def next_callback_due_ms(self, application_id: str, now_ms: int) -> int | None:
+        return await self._read(reads.next_callback_due_ms, application_id, now_ms)
+
+    async def earlier_callback_due_ms(self, event_id: str) -> int | None:
+        return await self._read(reads.earlier_callback_due_ms, event_id)
+
+    async def events_by_id(self, event_ids: Sequence[str]) -> list[tuple[Event, Message]]:
+        return await self._read(reads.events_by_id, event_ids)
+
+    async def search(self, query: MessageQuery) -> FoundPage:
+        return await self._read(reads.search, query)
+
+    async def life(self, message_id: str) -> Life | None:
+        return await self._read(reads.life, message_id)
+
+    async def find_events(self, query: EventQuery) -> list[Event]:
+        return await self._read(reads.find_events, query)
+
+    async def depths(self) -> QueueDepths:
+        return await self._read(reads.depths)
+
+    async def queued(self) -> int:
+        return await self._read(reads.queued)
+
+    async def pacing(self) -> dict[tuple[str, str], int]:
+        return await self._read(reads.pacing)
+
+    async def unmatched_receipts(self, limit: int) -> list[Receipt]:
+        return await self._read(reads.unmatched_receipts, limit)
+
+    async def handset_tail(self, since_ms: int, limit: int) -> list[HandsetMessage]:
+        return await self._read(reads.handset_tail, since_ms, limit)
+
+
+def migrate_if_needed(connection: dbapi.Connection, path: str) -> None:
+    """Bring the schema to the newest revision. Alembic is imported only if there is something to do."""
+    from trebuchet.storage import migrations  # noqa: PLC0415  # start-up: most starts need none of it
+
+    if migrations.current_revision(connection) != migrations.HEAD:
+        migrations.migrate(path)
+
+
+def _write_batch(connection: dbapi.Connection, writer: BatchWriter, changes: Sequence[Write]) -> Sequence[Any]:
+    try:
+        return _in_transaction(connection, writer, changes)
+    except (dbapi.Error, TrebuchetError, ValueError) as error:
+        if len(changes) == 1:
+            return [_translate(error)]
+    return [_write_batch(connection, writer, [change])[0] for change in changes]
+
+
+def _in_transaction(connection: dbapi.Connection, writer: BatchWriter, changes: Sequence[Write]) -> Sequence[Any]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        results = writer.apply(changes)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return results
+
+
+def _translate(error: Exception, path: str = "the database") -> TrebuchetError:
+    """Ours for what the driver raised: bad rows are StorageError, everything else means it may work later."""
+    if isinstance(error, TrebuchetError):
+        return error
+    if isinstance(error, dbapi.IntegrityError | ValueError):
+        return StorageError(str(error))
+    return StorageUnavailable(f"{path}: {error}")

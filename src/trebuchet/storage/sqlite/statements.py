@@ -1,0 +1,180 @@
+"""The hot statements, each over an array of rows in one JSON parameter, compiled once at import.
+
+One step per statement and batch: SQLite releases the interpreter lock during it, so the event loop runs
+beside the database instead of fighting it for the lock row by row (measured with a busy loop beside it:
+1,710 µs per row with executemany, 13 µs with json_each).
+"""
+
+from trebuchet.model.events import Attempt, CallbackItem, Event
+from trebuchet.model.message import Delivery, Message, Segment, WorkItem
+from trebuchet.storage.base import Exchange, HandsetMessage
+
+
+def _columns(struct: type) -> tuple[str, ...]:
+    return tuple(struct.__struct_fields__)  # type: ignore[attr-defined]  # msgspec has no protocol for it
+
+
+def _names(columns: tuple[str, ...], prefix: str = "") -> str:
+    return ", ".join(f'{prefix}"{name}"' for name in columns)
+
+
+def _insert(table: str, columns: tuple[str, ...], verb: str = "INSERT") -> str:
+    values = ", ".join(f"value->>{place}" for place in range(len(columns)))
+    return f"{verb} INTO {table} ({_names(columns)}) SELECT {values} FROM json_each(?)"
+
+
+MESSAGE = _columns(Message)
+DELIVERY = _columns(Delivery)
+SEGMENT = _columns(Segment)
+
+INSERT_MESSAGES = _insert("messages", MESSAGE)
+INSERT_DELIVERIES = _insert("deliveries", DELIVERY)
+INSERT_WORK = _insert("outbox", _columns(WorkItem))
+INSERT_EVENTS = _insert("events", _columns(Event))
+# An event that exists keeps its callback row: the same row again is not a second announcement.
+INSERT_CALLBACKS = _insert("callbacks", _columns(CallbackItem), "INSERT OR REPLACE")
+INSERT_ATTEMPTS = _insert("attempts", _columns(Attempt), "INSERT OR REPLACE")
+INSERT_SEGMENTS = _insert("segments", SEGMENT, "INSERT OR REPLACE")
+INSERT_EXCHANGES = _insert("exchanges", _columns(Exchange), "INSERT OR REPLACE")
+INSERT_HANDSET = _insert("handset_messages", _columns(HandsetMessage), "INSERT OR REPLACE")
+INSERT_PARKED = _insert(
+    "parked_receipts",
+    ("carrier_id", "carrier_message_id", "at_ms", "state", "error_code", "error", "reference"),
+    "INSERT OR REPLACE",
+)
+
+# rows: [message_id, recipient, claimed_ms]
+CLAIM_WORK = """
+UPDATE outbox SET claimed_ms = k.value->>2 FROM json_each(?) AS k
+WHERE message_id = k.value->>0 AND recipient = k.value->>1 AND claimed_ms IS NULL
+RETURNING message_id, recipient"""
+
+# rows: [message_id, recipient]
+DELETE_WORK = """
+DELETE FROM outbox WHERE (message_id, recipient) IN (SELECT value->>0, value->>1 FROM json_each(?))"""
+
+# rows: WorkItem; back in the queue and no longer with a carrier
+REQUEUE_WORK = """
+UPDATE outbox SET lane = k.value->>0, due_ms = k.value->>1, attempts = k.value->>4, claimed_ms = NULL
+FROM json_each(?) AS k WHERE message_id = k.value->>2 AND recipient = k.value->>3"""
+
+# rows: Delivery; a delivery that became final in the meantime is left alone. "to" never changes.
+UPDATE_DELIVERIES = (
+    "UPDATE deliveries SET "
+    + ", ".join(
+        f'"{name}" = k.value->>{place}' for place, name in enumerate(DELIVERY) if place >= 3  # after the key and "to"
+    )
+    + """ FROM json_each(?) AS k WHERE message_id = k.value->>0 AND recipient = k.value->>1
+AND state NOT IN ('DELIVERED', 'FAILED', 'UNDELIVERED')"""
+)
+
+# rows: [message_id, recipient, state, error_code, description, segments_delivered, receipt_due_ms, final_ms]
+UPDATE_DELIVERIES_BY_RECEIPT = """
+UPDATE deliveries SET state = k.value->>2, error_code = k.value->>3, description = k.value->>4,
+    segments_delivered = k.value->>5, receipt_due_ms = k.value->>6, final_ms = k.value->>7
+FROM json_each(?) AS k WHERE message_id = k.value->>0 AND recipient = k.value->>1"""
+
+# rows: [message_id, recipient, number, carrier_message_id, state, receipt_error, receipt_ms]
+UPDATE_SEGMENTS = """
+UPDATE segments SET state = k.value->>4, receipt_error = k.value->>5, receipt_ms = k.value->>6
+FROM json_each(?) AS k WHERE message_id = k.value->>0 AND recipient = k.value->>1
+AND number = k.value->>2 AND carrier_message_id = k.value->>3"""
+
+# keys: [carrier_id, carrier_message_id]; newest message first, because carriers use their ids again
+SEGMENTS_BY_CARRIER_ID = f"""
+SELECT m.application_id, m.kind, m.segment_count, {_names(SEGMENT, "s.")}, {_names(DELIVERY, "d.")}
+FROM json_each(?) AS k
+CROSS JOIN segments AS s ON s.carrier_message_id = k.value->>1 AND s.carrier_id = k.value->>0
+CROSS JOIN deliveries AS d ON d.message_id = s.message_id AND d.recipient = s.recipient
+CROSS JOIN messages AS m ON m.id = s.message_id
+ORDER BY s.message_id DESC"""
+
+# keys: [message_id, recipient]
+DELIVERIES_BY_KEY = f"""
+SELECT m.application_id, m.kind, m.segment_count, {_names(DELIVERY, "d.")}
+FROM json_each(?) AS k
+CROSS JOIN deliveries AS d ON d.message_id = k.value->>0 AND d.recipient = k.value->>1
+CROSS JOIN messages AS m ON m.id = d.message_id"""
+
+# keys: [carrier_id, carrier_message_id]
+PARKED_BY_CARRIER_ID = """
+SELECT p.carrier_id, p.carrier_message_id, p.at_ms, p.state, p.error_code, p.error, p.reference
+FROM json_each(?) AS k
+CROSS JOIN parked_receipts AS p ON p.carrier_id = k.value->>0 AND p.carrier_message_id = k.value->>1
+ORDER BY p.at_ms"""
+
+# keys: reference
+PARKED_BY_REFERENCE = """
+SELECT carrier_id, carrier_message_id, at_ms, state, error_code, error, reference
+FROM parked_receipts WHERE reference IN (SELECT value FROM json_each(?)) ORDER BY at_ms"""
+
+# keys: [carrier_id, carrier_message_id]
+DELETE_PARKED = """
+DELETE FROM parked_receipts
+WHERE (carrier_id, carrier_message_id) IN (SELECT value->>0, value->>1 FROM json_each(?))"""
+
+COUNT_PARKED = "SELECT count(*) FROM parked_receipts"
+
+# keys: event id
+DELETE_CALLBACKS = "DELETE FROM callbacks WHERE event_id IN (SELECT value FROM json_each(?))"
+
+# keys: message id
+ACCEPT_INBOUND = """
+UPDATE deliveries SET state = 'ACCEPTED'
+WHERE message_id IN (SELECT value FROM json_each(?)) AND recipient = 0 AND state = 'RECEIVED'"""
+
+# keys: event id; those without a waiting callback
+REPLAYABLE = """
+SELECT m.application_id, e.id FROM json_each(?) AS k
+CROSS JOIN events AS e ON e.id = k.value
+CROSS JOIN messages AS m ON m.id = e.message_id"""
+
+RECEIPTS_DUE = f"""
+SELECT m.application_id, m.kind, m.segment_count, {_names(DELIVERY, "d.")}
+FROM deliveries AS d CROSS JOIN messages AS m ON m.id = d.message_id
+WHERE d.receipt_due_ms <= ? ORDER BY d.receipt_due_ms LIMIT ?"""
+
+WORK_EXPIRED = """
+SELECT message_id, recipient FROM outbox WHERE valid_until_ms <= ? AND claimed_ms IS NULL LIMIT ?"""
+
+# keys: message id; the deliveries of a group message that still wait
+QUEUED_DELIVERIES = """
+SELECT message_id, recipient FROM deliveries
+WHERE message_id IN (SELECT value FROM json_each(?)) AND state = 'QUEUED'"""
+
+FIND_IDEMPOTENT = 'SELECT request_sha256, message_id FROM idempotency WHERE account_id = ? AND "key" = ? AND expires_ms > ?'
+
+PUT_IDEMPOTENT = """
+INSERT OR REPLACE INTO idempotency (account_id, "key", request_sha256, message_id, expires_ms) VALUES (?, ?, ?, ?, ?)"""
+
+MESSAGE_BY_ID = f"SELECT {_names(MESSAGE)} FROM messages WHERE id = ?"
+
+PRUNABLE_MESSAGES = """
+SELECT id FROM messages AS m WHERE id < ?
+AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.message_id = m.id AND d.state IN ('QUEUED', 'SENT', 'IN_DOUBT'))
+AND NOT EXISTS (SELECT 1 FROM callbacks AS c WHERE c.event_id >= m.id || '-' AND c.event_id < m.id || '.')
+ORDER BY id LIMIT ?"""
+
+# keys: message id
+PRUNE_MESSAGES = (
+    "DELETE FROM messages WHERE id IN (SELECT value FROM json_each(?))",
+    "DELETE FROM deliveries WHERE message_id IN (SELECT value FROM json_each(?))",
+    "DELETE FROM segments WHERE message_id IN (SELECT value FROM json_each(?))",
+    "DELETE FROM exchanges WHERE message_id IN (SELECT value FROM json_each(?))",
+    # The ids of events and attempts begin with the message id and a dash.
+    "DELETE FROM attempts WHERE event_id IN (SELECT e.id FROM json_each(?) AS k CROSS JOIN events AS e"
+    " ON e.id >= k.value || '-' AND e.id < k.value || '.')",
+    "DELETE FROM events WHERE id IN (SELECT e.id FROM json_each(?) AS k CROSS JOIN events AS e"
+    " ON e.id >= k.value || '-' AND e.id < k.value || '.')",
+)
+
+PRUNE_ROWS = {
+    "attempts": "DELETE FROM attempts WHERE (event_id, started_ms) IN"
+    " (SELECT event_id, started_ms FROM attempts WHERE event_id < ? LIMIT ?)",
+    "idempotency": 'DELETE FROM idempotency WHERE (account_id, "key") IN'
+    ' (SELECT account_id, "key" FROM idempotency WHERE expires_ms < ? LIMIT ?)',
+    "parked_receipts": "DELETE FROM parked_receipts WHERE (carrier_id, carrier_message_id, at_ms, state) IN"
+    " (SELECT carrier_id, carrier_message_id, at_ms, state FROM parked_receipts WHERE at_ms < ? LIMIT ?)",
+    "handset_messages": "DELETE FROM handset_messages WHERE network_id IN"
+    " (SELECT network_id FROM handset_messages WHERE network_id < ? LIMIT ?)",
+}

@@ -1,0 +1,435 @@
+"""One batch of changes, carried out on one connection inside the caller's transaction.
+
+Changes are grouped by noun and each group is a handful of statements, whatever its size. The order of the
+groups makes a receipt that arrives in the same batch as the response it belongs to find its segment.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from trebuchet.errors import IdempotencyMismatch
+from trebuchet.model import errorcodes, ledger
+from trebuchet.model.events import Announcement, CallbackItem
+from trebuchet.model.message import GROUP, Delivery, Kind, Segment
+from trebuchet.model.receipt import Receipt, ReceiptState
+from trebuchet.model.status import FINAL, Happening, State
+from trebuchet.storage.base import (
+    Accept,
+    Change,
+    Claim,
+    Create,
+    Expired,
+    ExpireWork,
+    IdempotencyKey,
+    Prune,
+    ReceiptRecorded,
+    RecordHandset,
+    RecordReceipt,
+    Remove,
+    Replay,
+    Settle,
+    SettleCallback,
+    Settled,
+    TimeOutReceipts,
+    WorkKey,
+    Write,
+)
+from trebuchet.storage.sqlite import provisioning, reads
+from trebuchet.storage.sqlite import statements as sql
+from trebuchet.storage.sqlite.dbapi import Connection
+
+_encode = msgspec.json.Encoder().encode
+_DELIVERY_WIDTH = len(sql.DELIVERY)
+
+
+def rows_parameter(rows: Sequence[Any]) -> str:
+    """Rows, or array-like structs, as the one parameter of a statement of `statements.py`."""
+    return _encode(rows).decode()
+
+
+class BatchWriter:
+    """Carries out changes on one connection. Not thread-safe; used by the writer thread only."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._db = connection
+        self._parked: int = connection.execute(sql.COUNT_PARKED).fetchone()[0]
+
+    def apply(self, changes: Sequence[Write]) -> list[Any]:
+        """Results in the order of `changes`. Raises on the first change that cannot be done: roll back then."""
+        results: list[Any] = [None] * len(changes)
+        groups: defaultdict[type, list[int]] = defaultdict(list)
+        for place, change in enumerate(changes):
+            groups[type(change)].append(place)
+        for kind, handler in _HANDLERS.items():
+            if places := groups.get(kind):
+                for place, result in zip(places, handler(self, [changes[p] for p in places]), strict=True):
+                    results[place] = result
+        return results
+
+    def _run(self, statement: str, rows: Sequence[Any]) -> None:
+        if rows:
+            self._db.execute(statement, (rows_parameter(rows),))
+
+    # ---- accept ----
+
+    def accept(self, changes: Sequence[Accept]) -> list[Any]:
+        results: list[Any] = [None] * len(changes)
+        new: list[Accept] = []
+        for place, change in enumerate(changes):
+            if change.idempotency is not None:
+                results[place] = self._replayed(change, change.idempotency, new)
+                if results[place] is not None:
+                    continue
+            new.append(change)
+        self._run(sql.INSERT_MESSAGES, [c.message for c in new])
+        self._run(sql.INSERT_DELIVERIES, [d for c in new for d in c.deliveries])
+        self._run(sql.INSERT_WORK, [w for c in new for w in c.work])
+        self._announce([a for c in new for a in c.announcements])
+        return results
+
+    def _announce(self, announcements: Sequence[Announcement]) -> None:
+        self._run(sql.INSERT_EVENTS, [a.event for a in announcements])
+        self._run(sql.INSERT_CALLBACKS, [a.item for a in announcements])
+
+    def _replayed(self, change: Accept, key: IdempotencyKey, new: Sequence[Accept]) -> Any:
+        """The first message of this idempotency key, an exception, or None if the key is new (and now taken)."""
+        now_ms = change.message.received_ms
+        found = self._db.execute(sql.FIND_IDEMPOTENT, (key.account_id, key.key, now_ms)).fetchone()
+        if found is None:
+            taken = (key.account_id, key.key, key.request_sha256, change.message.id, key.expires_ms)
+            self._db.execute(sql.PUT_IDEMPOTENT, taken)
+            return None
+        request_sha256, message_id = found
+        if request_sha256 != key.request_sha256:
+            return IdempotencyMismatch(f"Idempotency-Key {key.key!r} was used before with a different request")
+        row = self._db.execute(sql.MESSAGE_BY_ID, (message_id,)).fetchone()
+        if row is not None:
+            return reads.message_from_row(row)
+        # The first request stands earlier in this very batch: its row is not inserted yet.
+        return next(c.message for c in new if c.message.id == message_id)
+
+    # ---- submits ----
+
+    def claim(self, changes: Sequence[Claim]) -> list[Any]:
+        rows = [(message_id, recipient, c.at_ms) for c in changes for message_id, recipient in c.keys]
+        claimed = set(self._db.execute(sql.CLAIM_WORK, (rows_parameter(rows),)).fetchall())
+        return [[key for key in c.keys if key in claimed] for c in changes]
+
+    def settle(self, changes: Sequence[Settle]) -> list[Any]:
+        final = self._already_final([d for c in changes if c.announcements for d in c.deliveries])
+        self._run(sql.DELETE_WORK, [c.key for c in changes if c.requeue is None])
+        self._run(sql.REQUEUE_WORK, [c.requeue for c in changes if c.requeue is not None])
+        self._run(sql.UPDATE_DELIVERIES, [d for c in changes for d in c.deliveries])
+        segments = [s for c in changes for s in c.segments]
+        self._run(sql.INSERT_SEGMENTS, segments)
+        self._run(sql.INSERT_EXCHANGES, [x for c in changes for x in c.exchanges])
+        announced = [
+            [a for a in c.announcements if (a.event.message_id, a.event.recipient) not in final] for c in changes
+        ]
+        self._announce([a for announcements in announced for a in announcements])
+        matched = self._unpark(changes, segments) if self._parked else {}
+        results = []
+        for change, announcements in zip(changes, announced, strict=True):
+            count, late = matched.get(change.key, (0, []))
+            results.append(Settled(announcements=[*announcements, *late], matched_receipts=count))
+        return results
+
+    def _already_final(self, deliveries: Sequence[Delivery]) -> set[WorkKey]:
+        if not deliveries:
+            return set()
+        keys = rows_parameter([(d.message_id, d.recipient) for d in deliveries])
+        rows = self._db.execute(sql.DELIVERIES_BY_KEY, (keys,)).fetchall()
+        stored = [_delivery(row[3:]) for row in rows]
+        return {(d.message_id, d.recipient) for d in stored if d.state in FINAL}
+
+    def _unpark(
+        self, changes: Sequence[Settle], segments: Sequence[Segment]
+    ) -> dict[WorkKey, tuple[int, list[Announcement]]]:
+        """Receipts that overtook these settlements are recorded now. Returns (how many, announced) by work key."""
+        keys = [(s.carrier_id, s.carrier_message_id) for s in segments]
+        rows = self._db.execute(sql.PARKED_BY_CARRIER_ID, (rows_parameter(keys),)).fetchall() if keys else []
+        doubtful = [d for c in changes for d in c.deliveries if d.state is State.IN_DOUBT]
+        if doubtful:
+            rows += self._parked_by_reference(doubtful)
+        if not rows:
+            return {}
+        waiting = [_parked_receipt(row) for row in rows]
+        ids = list({(r.carrier_id, r.carrier_message_id) for r in waiting})
+        self._db.execute(sql.DELETE_PARKED, (rows_parameter(ids),))
+        self._parked = self._db.execute(sql.COUNT_PARKED).fetchone()[0]
+        owner = {(s.carrier_id, s.carrier_message_id): (s.message_id, s.recipient) for s in segments}
+        work = {(d.message_id, d.recipient): c.key for c in changes for d in c.deliveries}
+        matched: dict[WorkKey, tuple[int, list[Announcement]]] = {}
+        for receipt, recorded in zip(waiting, self._record(waiting), strict=True):
+            delivery_key = owner.get((receipt.carrier_id, receipt.carrier_message_id)) or _reference_key(receipt)
+            key = work.get(delivery_key) if delivery_key else None
+            if key is not None and recorded.matched:
+                count, announced = matched.get(key, (0, []))
+                matched[key] = (count + 1, [*announced, *recorded.announcements])
+        return matched
+
+    def _parked_by_reference(self, deliveries: Sequence[Delivery]) -> list[tuple[Any, ...]]:
+        keys = rows_parameter([(d.message_id, d.recipient) for d in deliveries])
+        counts = {row[3:5]: row[2] for row in self._db.execute(sql.DELIVERIES_BY_KEY, (keys,)).fetchall()}
+        references = [
+            f"{message_id}/{recipient}/{number}"
+            for (message_id, recipient), segments in counts.items()
+            for number in range(segments)
+        ]
+        return self._db.execute(sql.PARKED_BY_REFERENCE, (rows_parameter(references),)).fetchall()
+
+    # ---- receipts ----
+
+    def receipts(self, changes: Sequence[RecordReceipt]) -> list[Any]:
+        return self._record([c.receipt for c in changes])
+
+    def _record(self, receipts: Sequence[Receipt]) -> list[ReceiptRecorded]:
+        keys = rows_parameter([(r.carrier_id, r.carrier_message_id) for r in receipts])
+        found = _Ledger()
+        for row in self._db.execute(sql.SEGMENTS_BY_CARRIER_ID, (keys,)).fetchall():
+            found.add(row)
+        unknown = [r for r in receipts if (r.carrier_id, r.carrier_message_id) not in found.segments]
+        if unknown:
+            self._adopt_by_reference(unknown, found)
+        recorded: list[ReceiptRecorded] = []
+        parked: list[Receipt] = []
+        for receipt in receipts:
+            entry = found.segments.get((receipt.carrier_id, receipt.carrier_message_id))
+            if entry is None:
+                parked.append(receipt)
+                recorded.append(ReceiptRecorded(matched=False))
+            else:
+                recorded.append(ReceiptRecorded(matched=True, announcements=found.note(entry, receipt)))
+        self._run(sql.INSERT_SEGMENTS, found.adopted)
+        self._run(sql.UPDATE_SEGMENTS, [_segment_update(s) for s in found.changed_segments.values()])
+        self._run(
+            sql.UPDATE_DELIVERIES_BY_RECEIPT, [_delivery_update(d) for d in found.changed_deliveries.values()]
+        )
+        self._announce(found.announced)
+        self._park(parked)
+        return recorded
+
+    def _adopt_by_reference(self, receipts: Sequence[Receipt], found: "_Ledger") -> None:
+        """A receipt of a submit whose response was lost carries our reference if the carrier echoes it."""
+        keys = {key for r in receipts if (key := _reference_key(r))}
+        if not keys:
+            return
+        for row in self._db.execute(sql.DELIVERIES_BY_KEY, (rows_parameter(list(keys)),)).fetchall():
+            delivery = _delivery(row[3:])
+            if delivery.state is State.IN_DOUBT:
+                found.doubtful[delivery.message_id, delivery.recipient] = (row[0], Kind(row[1]), row[2], delivery)
+        for receipt in receipts:
+            found.adopt(receipt)
+
+    def _park(self, receipts: Sequence[Receipt]) -> None:
+        rows = [
+            (r.carrier_id, r.carrier_message_id, r.at_ms, r.state, r.error_code, r.error, r.reference) for r in receipts
+        ]
+        self._run(sql.INSERT_PARKED, rows)
+        self._parked += len(rows)
+
+    def time_out_receipts(self, changes: Sequence[TimeOutReceipts]) -> list[Any]:
+        results = []
+        for change in changes:
+            due = self._db.execute(sql.RECEIPTS_DUE, (change.now_ms, change.limit)).fetchall()
+            results.append(self._fail(due, Happening.RECEIPT_TIMEOUT, change.now_ms))
+        return results
+
+    def _fail(self, rows: Sequence[tuple[Any, ...]], happening: Happening, now_ms: int) -> list[Announcement]:
+        """Fail deliveries given as (application, kind, segments, *delivery) and queue their callbacks."""
+        deliveries: list[Delivery] = []
+        announced: list[Announcement] = []
+        for row in rows:
+            delivery = _delivery(row[3:])
+            code, why = _FAILURE[happening, delivery.state]
+            event_type = ledger.verdict(delivery, happening, code, why, now_ms)
+            deliveries.append(delivery)
+            if event_type is not None:
+                announced.append(ledger.announcement(delivery, event_type, row[0], Kind(row[1]), now_ms))
+        self._run(sql.UPDATE_DELIVERIES_BY_RECEIPT, [_delivery_update(d) for d in deliveries])
+        self._announce(announced)
+        return announced
+
+    def expire_work(self, changes: Sequence[ExpireWork]) -> list[Any]:
+        results = []
+        for change in changes:
+            keys = self._db.execute(sql.WORK_EXPIRED, (change.now_ms, change.limit)).fetchall()
+            groups = [message_id for message_id, recipient in keys if recipient == GROUP]
+            deliveries = [key for key in keys if key[1] != GROUP]
+            if groups:
+                deliveries += self._db.execute(sql.QUEUED_DELIVERIES, (rows_parameter(groups),)).fetchall()
+            rows = self._db.execute(sql.DELIVERIES_BY_KEY, (rows_parameter(deliveries),)).fetchall()
+            self._run(sql.DELETE_WORK, keys)
+            queued = [row for row in rows if row[3 + sql.DELIVERY.index("state")] == State.QUEUED]
+            results.append(Expired(keys=keys, announcements=self._fail(queued, Happening.EXPIRED, change.now_ms)))
+        return results
+
+    # ---- callbacks ----
+
+    def settle_callbacks(self, changes: Sequence[SettleCallback]) -> list[Any]:
+        self._run(sql.INSERT_ATTEMPTS, [c.attempt for c in changes if c.attempt is not None])
+        self._run(sql.DELETE_CALLBACKS, [c.event_id for c in changes if c.retry is None])
+        self._run(sql.INSERT_CALLBACKS, [c.retry for c in changes if c.retry is not None])
+        self._run(sql.ACCEPT_INBOUND, [c.inbound_accepted for c in changes if c.inbound_accepted is not None])
+        return [None] * len(changes)
+
+    def replay(self, changes: Sequence[Replay]) -> list[Any]:
+        results = []
+        for change in changes:
+            rows = self._db.execute(sql.REPLAYABLE, (rows_parameter(list(change.event_ids)),)).fetchall()
+            items = [CallbackItem(application_id, change.due_ms, event_id) for application_id, event_id in rows]
+            self._run(sql.INSERT_CALLBACKS, items)
+            results.append(items)
+        return results
+
+    # ---- the rest ----
+
+    def record_handset(self, changes: Sequence[RecordHandset]) -> list[Any]:
+        self._run(sql.INSERT_HANDSET, [m for c in changes for m in c.messages])
+        return [None] * len(changes)
+
+    def prune(self, changes: Sequence[Prune]) -> list[Any]:
+        return [self._prune(change) for change in changes]
+
+    def _prune(self, change: Prune) -> int:
+        # Ids begin with 13 digits of milliseconds, so an age is a bound on the key.
+        bound = f"{change.before_ms:013d}"
+        if change.what == "messages":
+            ids = [row[0] for row in self._db.execute(sql.PRUNABLE_MESSAGES, (bound, change.limit)).fetchall()]
+            for statement in sql.PRUNE_MESSAGES:
+                self._run(statement, ids)
+            return len(ids)
+        by_time = change.what in ("idempotency", "parked_receipts")
+        cursor = self._db.execute(sql.PRUNE_ROWS[change.what], (change.before_ms if by_time else bound, change.limit))
+        if change.what == "parked_receipts":
+            self._parked = self._db.execute(sql.COUNT_PARKED).fetchone()[0]
+        return cursor.rowcount
+
+    def create(self, changes: Sequence[Create]) -> list[Any]:
+        return [provisioning.create(self._db, c.record) for c in changes]
+
+    def change(self, changes: Sequence[Change]) -> list[Any]:
+        return [provisioning.change(self._db, c.record) for c in changes]
+
+    def remove(self, changes: Sequence[Remove]) -> list[Any]:
+        return [provisioning.remove(self._db, c.record) for c in changes]
+
+
+_HANDLERS: dict[type, Any] = {
+    Create: BatchWriter.create,
+    Change: BatchWriter.change,
+    Remove: BatchWriter.remove,
+    Accept: BatchWriter.accept,
+    Claim: BatchWriter.claim,
+    Settle: BatchWriter.settle,
+    RecordReceipt: BatchWriter.receipts,
+    TimeOutReceipts: BatchWriter.time_out_receipts,
+    ExpireWork: BatchWriter.expire_work,
+    SettleCallback: BatchWriter.settle_callbacks,
+    Replay: BatchWriter.replay,
+    RecordHandset: BatchWriter.record_handset,
+    Prune: BatchWriter.prune,
+}
+
+_FAILURE = {
+    (Happening.RECEIPT_TIMEOUT, State.SENT): (errorcodes.RECEIPT_EXPIRED, "no receipt in time"),
+    (Happening.RECEIPT_TIMEOUT, State.IN_DOUBT): (errorcodes.NOT_ACKNOWLEDGED, "the carrier never answered"),
+    (Happening.EXPIRED, State.QUEUED): (errorcodes.EXPIRED, "its validity ended in the queue"),
+}
+
+
+class _Ledger:
+    """The segments and deliveries that a batch of receipts is about, and what the receipts changed."""
+
+    def __init__(self) -> None:
+        # (carrier, carrier message id) → (application, kind, segments, segment, delivery)
+        self.segments: dict[tuple[str, str], tuple[str, Kind, int, Segment, Delivery]] = {}
+        self.doubtful: dict[WorkKey, tuple[str, Kind, int, Delivery]] = {}
+        self._deliveries: dict[WorkKey, Delivery] = {}
+        self.adopted: list[Segment] = []
+        self.changed_segments: dict[tuple[str, int, int, str], Segment] = {}
+        self.changed_deliveries: dict[WorkKey, Delivery] = {}
+        self.announced: list[Announcement] = []
+
+    def add(self, row: tuple[Any, ...]) -> None:
+        delivery = _delivery(row[-_DELIVERY_WIDTH:])
+        delivery = self._deliveries.setdefault((delivery.message_id, delivery.recipient), delivery)
+        segment = Segment(*row[3:-_DELIVERY_WIDTH])
+        parts = delivery.segments_total or row[2]
+        self.segments.setdefault(
+            (segment.carrier_id, segment.carrier_message_id), (row[0], Kind(row[1]), parts, segment, delivery)
+        )
+
+    def adopt(self, receipt: Receipt) -> None:
+        """Give a doubtful delivery the segment that this receipt names, if it does."""
+        key = _reference_key(receipt)
+        if key is None or key not in self.doubtful or receipt.reference is None:
+            return
+        application_id, kind, parts, delivery = self.doubtful[key]
+        number = int(receipt.reference.rsplit("/", 1)[1])
+        if number >= parts:
+            return
+        segment = Segment(
+            key[0], key[1], number, receipt.carrier_id, receipt.carrier_message_id, ledger.TAKEN, None, receipt.at_ms, None
+        )
+        entry = (application_id, kind, parts, segment, delivery)
+        if self.segments.setdefault((receipt.carrier_id, receipt.carrier_message_id), entry) is entry:
+            self.adopted.append(segment)
+
+    def note(self, entry: tuple[str, Kind, int, Segment, Delivery], receipt: Receipt) -> list[Announcement]:
+        application_id, kind, parts, segment, delivery = entry
+        event_type = ledger.note_receipt(delivery, segment, receipt, parts)
+        if segment.receipt_ms == receipt.at_ms:
+            self.changed_segments[segment.message_id, segment.recipient, segment.number, segment.carrier_message_id] = (
+                segment
+            )
+            self.changed_deliveries[delivery.message_id, delivery.recipient] = delivery
+        if event_type is None:
+            return []
+        announcement = ledger.announcement(delivery, event_type, application_id, kind, receipt.at_ms)
+        self.announced.append(announcement)
+        return [announcement]
+
+
+def _delivery(row: Sequence[Any]) -> Delivery:
+    return Delivery(row[0], row[1], row[2], State(row[3]), *row[4:])
+
+
+def _parked_receipt(row: tuple[Any, ...]) -> Receipt:
+    return Receipt(
+        carrier_id=row[0],
+        carrier_message_id=row[1],
+        at_ms=row[2],
+        state=ReceiptState(row[3]),
+        error_code=row[4],
+        error=row[5],
+        reference=row[6],
+    )
+
+
+def _reference_key(receipt: Receipt) -> WorkKey | None:
+    """Message id and recipient out of `message/recipient/segment`; None if it is not of that form."""
+    parts = receipt.reference.split("/") if receipt.reference else ()
+    if len(parts) != 3 or not (parts[1].isdecimal() and parts[2].isdecimal()):
+        return None
+    return (parts[0], int(parts[1]))
+
+
+def _segment_update(s: Segment) -> tuple[Any, ...]:
+    return (s.message_id, s.recipient, s.number, s.carrier_message_id, s.state, s.receipt_error, s.receipt_ms)
+
+
+def _delivery_update(d: Delivery) -> tuple[Any, ...]:
+    return (
+        d.message_id,
+        d.recipient,
+        d.state,
+        d.error_code,
+        d.description,
+        d.segments_delivered,
+        d.receipt_due_ms,
+        d.final_ms,
+    )
