@@ -147,7 +147,9 @@ class Acceptor:
         directory = self._directory()
         refusal = judge_sender(request, account.id, directory)
         if refusal is not None and self._settings.strict_numbers:
-            raise (WrongApplication if refusal == errorcodes.WRONG_APPLICATION else ForeignNumber)(request.source)
+            raise (WrongApplication if refusal == errorcodes.WRONG_APPLICATION else ForeignNumber)(
+                request.source
+            )
         if self.queued + len(request.destinations) > self._settings.queue_max:
             raise GatewayQueueFull(f"{self.queued} deliveries are queued")
         message = self._message(request, account, profile, now_ms)
@@ -183,13 +185,18 @@ class Acceptor:
             expiration=request.expiration,
             valid_until_ms=valid_until_ms,
             segment_count=counted.segments if counted else 1,
-            encoding=counted.encoding if counted else "",
+            encoding=counted.encoding.value if counted else "",
             profile=profile,
             received_ms=now_ms,
         )
 
     def _deliveries(
-        self, request: SendRequest, message: Message, refusal: int | None, directory: Directory, keyword_reply: bool
+        self,
+        request: SendRequest,
+        message: Message,
+        refusal: int | None,
+        directory: Directory,
+        keyword_reply: bool,
     ) -> tuple[list[Delivery], list[Announcement]]:
         deliveries: list[Delivery] = []
         announcements: list[Announcement] = []
@@ -198,7 +205,9 @@ class Acceptor:
         if refusal is None and len(message.destinations) > self._settings.recipients_max:
             refusal = errorcodes.TOO_MANY_RECIPIENTS
         for place, to in enumerate(message.destinations):
-            delivery = Delivery(message.id, place, to, State.QUEUED, None, None, None, "", 0, 0, 0, None, None, None)
+            delivery = Delivery(
+                message.id, place, to, State.QUEUED, None, None, None, "", 0, 0, 0, None, None, None
+            )
             code = refusal or judge_recipient(request, to, directory)
             if code == errorcodes.OPTED_OUT and keyword_reply:
                 code = None
@@ -212,7 +221,9 @@ class Acceptor:
             if code is not None:
                 ledger.verdict(delivery, Happening.REFUSED, code, why, now_ms)
                 announcements.append(
-                    ledger.announcement(delivery, EventType.FAILED, message.application_id, message.kind, now_ms)
+                    ledger.announcement(
+                        delivery, EventType.FAILED, message.application_id, message.kind, now_ms
+                    )
                 )
             deliveries.append(delivery)
         return deliveries, announcements
@@ -235,7 +246,11 @@ class Acceptor:
             lane = queued[0].lane
             assert lane is not None
             return [WorkItem(lane, due_ms, message.id, GROUP, 0, message.valid_until_ms)]
-        return [WorkItem(d.lane, due_ms, message.id, d.recipient, 0, message.valid_until_ms) for d in queued if d.lane]
+        return [
+            WorkItem(d.lane, due_ms, message.id, d.recipient, 0, message.valid_until_ms)
+            for d in queued
+            if d.lane
+        ]
 
     def _turn(
         self,
@@ -260,7 +275,9 @@ class Acceptor:
             raise AccountQueueFull(turn.limit.segments_per_s * 60)
         return turn
 
-    def _stored(self, change: Accept, stored: "asyncio.Future[Message]", future: "asyncio.Future[Any]") -> None:
+    def _stored(
+        self, change: Accept, stored: "asyncio.Future[Message]", future: "asyncio.Future[Any]"
+    ) -> None:
         error = future.exception()
         if error is not None or future.result() is not None:
             self.queued -= len(change.work)

@@ -6,6 +6,7 @@ claimed on disk, so after a crash every row is either untouched or known to be i
 
 import asyncio
 from collections.abc import Callable, Sequence
+from copy import copy
 from typing import Any
 
 import msgspec
@@ -42,6 +43,7 @@ class Policy(msgspec.Struct, frozen=True):
     carrier_id: str
     in_doubt: InDoubt
     receipt_timeout_ms: int
+    paused: bool = False
 
 
 def settlement(shipment: Shipment, outcome: Outcome, lane: str, policy: Policy, now_ms: int) -> Settle:
@@ -50,10 +52,14 @@ def settlement(shipment: Shipment, outcome: Outcome, lane: str, policy: Policy, 
     if isinstance(outcome, Accepted):
         return _taken(shipment, outcome, lane, policy, now_ms)
     if isinstance(outcome, Refused):
-        return _failed(shipment, Happening.REFUSED, outcome.error_code, outcome.description, lane, policy, now_ms)
+        return _failed(
+            shipment, Happening.REFUSED, outcome.error_code, outcome.description, lane, policy, now_ms
+        )
     if isinstance(outcome, RetryAt):
         if shipment.attempt >= ATTEMPTS_MAX or outcome.due_ms > shipment.message.valid_until_ms:
-            return _failed(shipment, Happening.REFUSED, outcome.error_code, outcome.description, lane, policy, now_ms)
+            return _failed(
+                shipment, Happening.REFUSED, outcome.error_code, outcome.description, lane, policy, now_ms
+            )
         return Settle(
             key=key,
             requeue=_work(shipment, lane, outcome.due_ms, shipment.attempt),
@@ -74,7 +80,7 @@ def _taken(shipment: Shipment, outcome: Accepted, lane: str, policy: Policy, now
     announcements: list[Announcement] = []
     message = shipment.message
     for stored, ids in zip(shipment.deliveries, outcome.carrier_message_ids, strict=True):
-        delivery = stored.__copy__()
+        delivery = copy(stored)
         ledger.verdict(delivery, Happening.TAKEN, None, "", now_ms)
         delivery.carrier_id = policy.carrier_id
         delivery.lane = lane
@@ -101,7 +107,9 @@ def _taken(shipment: Shipment, outcome: Accepted, lane: str, policy: Policy, now
             announcements.append(
                 ledger.announcement(delivery, EventType.SENDING, message.application_id, Kind.MMS, now_ms)
             )
-    return Settle(key=shipment.work_key, deliveries=deliveries, segments=segments, announcements=announcements)
+    return Settle(
+        key=shipment.work_key, deliveries=deliveries, segments=segments, announcements=announcements
+    )
 
 
 def _failed(
@@ -111,7 +119,7 @@ def _failed(
     deliveries: list[Delivery] = []
     announcements: list[Announcement] = []
     for stored in shipment.deliveries:
-        delivery = stored.__copy__()
+        delivery = copy(stored)
         event_type = ledger.verdict(delivery, happening, code, why, now_ms)
         delivery.carrier_id = policy.carrier_id
         delivery.lane = lane
@@ -138,7 +146,7 @@ def _lost(shipment: Shipment, outcome: Lost, lane: str, policy: Policy, now_ms: 
         )
     deliveries = []
     for stored in shipment.deliveries:
-        delivery = stored.__copy__()
+        delivery = copy(stored)
         ledger.verdict(delivery, Happening.LOST, None, "", now_ms)
         delivery.carrier_id = policy.carrier_id
         delivery.lane = lane
@@ -232,7 +240,7 @@ class LaneWorker:
         if self._claiming or self._closed or not self._recovered:
             return
         now_ms = self._clock.now_ms()
-        if now_ms < self._paused_until_ms:
+        if now_ms < self._paused_until_ms or self._policy().paused:
             return
         room = min(self.link.room(self.lane), _CLAIM_MAX)
         if room <= 0:
@@ -315,7 +323,9 @@ class LaneWorker:
             self.queue.settled(change.key, change.requeue.due_ms)
         if settled.announcements:
             self._announce(settled.announcements)
-        self._telemetry.count("trebuchet_submits_total", self.lane, type(outcome).__name__ if outcome else "Expired")
+        self._telemetry.count(
+            "trebuchet_submits_total", self.lane, type(outcome).__name__ if outcome else "Expired"
+        )
         if not self._claiming:
             self.pump()
 

@@ -3,7 +3,7 @@
     TrebuchetError                what every error of ours derives from
     ├── SettingsError             the configuration is wrong             operator's fault, retrying does not help
     ├── StorageError              the database could not do it           our fault, retrying may help
-    │   ├── StorageUnavailable    closed, full or failing disk           our fault, retrying helps later
+    │   ├── StorageUnavailable    closed, full or failing disk           our fault, retrying helps
     │   └── Conflict              a row stands in the way                caller's fault, retrying does not help
     │       ├── AlreadyExists     the name is taken
     │       ├── InUse             other rows need this one
@@ -12,7 +12,8 @@
     └── Rejected                  a request that we do not take          caller's fault
         └── QueueFull             the queue of an account or of the gateway is full; retrying helps later
 
-Errors of one protocol or client live with it (`protocols.*`, `webclient`) and derive from TrebuchetError too.
+Errors of the outbound client live with it and derive from TrebuchetError too. Those of `protocols.*` derive
+from ValueError: a protocol knows nothing of the gateway.
 """
 
 

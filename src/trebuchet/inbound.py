@@ -1,7 +1,7 @@
 """A message that a handset sent: stored with its event and callback row, then acknowledged to the carrier."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -60,7 +60,7 @@ class Inbound:
         ids: Ids,
         committer: Committer,
         directory: Callable[[], Directory],
-        reload_directory: Callable[[], "asyncio.Future[None]"],
+        reload_directory: Callable[[], Awaitable[None]],
         acceptor: Acceptor,
         announce: Callable[[Message, Sequence[Announcement]], None],
         telemetry: Telemetry,
@@ -91,7 +91,9 @@ class Inbound:
         recipients = part.destinations or (part.destination,)
         ours = [directory.numbers[to] for to in dict.fromkeys(recipients) if to in directory.numbers]
         if not ours:
-            self._telemetry.problem("inbound_for_unknown_number", carrier=part.carrier_id, number=part.destination)
+            self._telemetry.problem(
+                "inbound_for_unknown_number", carrier=part.carrier_id, number=part.destination
+            )
             raise NotFound(f"{part.destination} is not a number of this gateway")
         changes = [self._message(part, recipients, number, directory) for number in ours]
         actions = [self._action(part, number, directory) for number in ours] if len(recipients) == 1 else []
@@ -142,7 +144,20 @@ class Inbound:
             received_ms=now_ms,
         )
         delivery = Delivery(
-            message.id, 0, number.number, State.RECEIVED, part.carrier_id, None, None, "", 0, 0, 0, None, None, None
+            message.id,
+            0,
+            number.number,
+            State.RECEIVED,
+            part.carrier_id,
+            None,
+            None,
+            "",
+            0,
+            0,
+            0,
+            None,
+            None,
+            None,
         )
         event = Event(
             id=event_id(message.id, 0, EventType.RECEIVED),
@@ -168,6 +183,8 @@ class Inbound:
             source=number.number, destinations=(handset,), text=text, application_id=number.application_id
         )
         try:
-            await self._acceptor.accept(request, account, account.profile or Profile.CURRENT, keyword_reply=True)
+            await self._acceptor.accept(
+                request, account, account.profile or Profile.CURRENT, keyword_reply=True
+            )
         except TrebuchetError as error:
             self._telemetry.problem("keyword_reply_failed", number=number.number, error=str(error))

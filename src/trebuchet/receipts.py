@@ -16,7 +16,11 @@ class Receipts:
     """All calls in the event loop; none blocks."""
 
     def __init__(
-        self, *, committer: Committer, announce: Callable[[Sequence[Announcement]], None], telemetry: Telemetry
+        self,
+        *,
+        committer: Committer,
+        announce: Callable[[Sequence[Announcement]], None],
+        telemetry: Telemetry,
     ) -> None:
         self._committer = committer
         self._announce = announce
@@ -28,7 +32,9 @@ class Receipts:
         A receipt whose segment is not known is kept and matched when the response to its submit arrives.
         """
         acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._committer.add(RecordReceipt(receipt)).add_done_callback(partial(self._recorded, receipt, acknowledged))
+        self._committer.add(RecordReceipt(receipt)).add_done_callback(
+            partial(self._recorded, receipt, acknowledged)
+        )
         return acknowledged
 
     def _recorded(

@@ -23,27 +23,62 @@ class MetricRow(msgspec.Struct, frozen=True):
 
 
 METRICS = (
-    MetricRow("trebuchet_http_requests_total", "counter", ("status",), "Answers of POST messages by HTTP status."),
-    MetricRow("trebuchet_messages_accepted_total", "counter", ("direction",), "Messages stored, by direction."),
-    MetricRow("trebuchet_segments_accepted_total", "counter", (), "Segments of outbound text messages stored."),
-    MetricRow("trebuchet_submits_total", "counter", ("lane", "outcome"), "Outcomes that carriers gave to shipments."),
+    MetricRow(
+        "trebuchet_http_requests_total", "counter", ("status",), "Answers of POST messages by HTTP status."
+    ),
+    MetricRow(
+        "trebuchet_messages_accepted_total", "counter", ("direction",), "Messages stored, by direction."
+    ),
+    MetricRow(
+        "trebuchet_segments_accepted_total", "counter", (), "Segments of outbound text messages stored."
+    ),
+    MetricRow(
+        "trebuchet_submits_total", "counter", ("lane", "outcome"), "Outcomes that carriers gave to shipments."
+    ),
     MetricRow("trebuchet_in_doubt_total", "counter", ("lane",), "Shipments found in doubt after a restart."),
-    MetricRow("trebuchet_receipts_total", "counter", ("carrier", "state"), "Delivery receipts by carrier and state."),
-    MetricRow("trebuchet_receipts_unmatched_total", "counter", ("carrier",), "Receipts whose segment was not known."),
+    MetricRow(
+        "trebuchet_receipts_total", "counter", ("carrier", "state"), "Delivery receipts by carrier and state."
+    ),
+    MetricRow(
+        "trebuchet_receipts_unmatched_total", "counter", ("carrier",), "Receipts whose segment was not known."
+    ),
     MetricRow("trebuchet_events_total", "counter", ("type",), "Events announced to applications, by type."),
-    MetricRow("trebuchet_callback_attempts_total", "counter", ("result",), "Callback attempts: 2xx, another status class, or the error."),
-    MetricRow("trebuchet_callbacks_given_up_total", "counter", (), "Callbacks dropped after the whole retry schedule."),
-    MetricRow("trebuchet_problems_total", "counter", ("action",), "Things that went wrong and were handled; see the log."),
+    MetricRow(
+        "trebuchet_callback_attempts_total",
+        "counter",
+        ("result",),
+        "Callback attempts: 2xx, another status class, or the error.",
+    ),
+    MetricRow(
+        "trebuchet_callbacks_given_up_total",
+        "counter",
+        (),
+        "Callbacks dropped after the whole retry schedule.",
+    ),
+    MetricRow(
+        "trebuchet_problems_total",
+        "counter",
+        ("action",),
+        "Things that went wrong and were handled; see the log.",
+    ),
     MetricRow("trebuchet_pruned_total", "counter", ("what",), "Rows deleted by retention."),
     MetricRow("trebuchet_lane_depth", "gauge", ("lane",), "Deliveries that wait in a lane."),
-    MetricRow("trebuchet_lane_oldest_age_seconds", "gauge", ("lane",), "Age of the oldest due delivery of a lane."),
-    MetricRow("trebuchet_callback_backlog", "gauge", ("application",), "Callbacks that wait, by application."),
-    MetricRow("trebuchet_callback_oldest_age_seconds", "gauge", ("application",), "Age of the oldest due callback."),
+    MetricRow(
+        "trebuchet_lane_oldest_age_seconds", "gauge", ("lane",), "Age of the oldest due delivery of a lane."
+    ),
+    MetricRow(
+        "trebuchet_callback_backlog", "gauge", ("application",), "Callbacks that wait, by application."
+    ),
+    MetricRow(
+        "trebuchet_callback_oldest_age_seconds", "gauge", ("application",), "Age of the oldest due callback."
+    ),
     MetricRow("trebuchet_link_up", "gauge", ("carrier",), "1 if the link can take messages."),
     MetricRow("trebuchet_commit_batch_size", "histogram", (), "Changes per transaction."),
-    MetricRow("trebuchet_commit_seconds", "histogram", (), "Duration of a transaction, from hand-over to result."),
+    MetricRow(
+        "trebuchet_commit_seconds", "histogram", (), "Duration of a transaction, from hand-over to result."
+    ),
     MetricRow("trebuchet_callback_seconds", "histogram", (), "Duration of a callback POST."),
-)  # fmt: skip
+)
 _BY_NAME = {row.name: row for row in METRICS}
 
 
@@ -62,7 +97,9 @@ class Telemetry(Collector):
         self._commit_s = self._histogram(
             "trebuchet_commit_seconds", (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5)
         )
-        self._callback_s = self._histogram("trebuchet_callback_seconds", (0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10))
+        self._callback_s = self._histogram(
+            "trebuchet_callback_seconds", (0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10)
+        )
 
     def count(self, name: str, *labels: str, by: int = 1) -> None:
         self._counts[name, labels] += by
@@ -95,7 +132,7 @@ class Telemetry(Collector):
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
-        values: dict[str, list[tuple[Sequence[str], float]]] = {}
+        values: dict[str, list[tuple[tuple[str, ...], float]]] = {}
         for source in (self._counts, self._gauges):
             for (name, labels), value in source.items():
                 values.setdefault(name, []).append((labels, value))
@@ -104,7 +141,7 @@ class Telemetry(Collector):
                 continue
             family = CounterMetricFamily if row.kind == "counter" else GaugeMetricFamily
             metric = family(row.name, row.help, labels=row.labels)
-            for labels, value in values.get(row.name, [([], 0)] if not row.labels else []):
+            for labels, value in values.get(row.name, [] if row.labels else [((), 0.0)]):
                 metric.add_metric(labels, value)
             yield metric
 

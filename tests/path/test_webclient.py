@@ -200,8 +200,8 @@ ANSWERS = [
     ),
     (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 200, b"ok"),
     (
-        b"HTTP/1.1 103 Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 W\r\n\r\nHTTP/1.1 202 A\r\nContent-Length: 0\r\n\r\n",
-        202,
+        b"HTTP/1.1 103 Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 W\r\n\r\nHTTP/1.1 204 A\r\n\r\n",
+        204,
         b"",
     ),
     (b"HTTP/1.1 200 OK\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\nok", 200, b"ok"),
@@ -215,6 +215,7 @@ async def test_answers_of_every_framing_keep_the_connection(octets: bytes, statu
         for _ in range(2):
             answer = await post(made, peer.url)
             assert (answer.status, answer.body, answer.whole) == (status, body, True)
+            assert not {b"link", b"t"}.intersection(dict(answer.headers)), "of an interim answer or a trailer"
     assert peer.connections == 1
 
 
@@ -439,6 +440,25 @@ async def test_no_more_idle_connections_are_kept_than_allowed() -> None:
     assert (first.connections, second.connections) == (1, 1)
 
 
+async def test_an_idle_connection_that_the_peer_closes_is_forgotten() -> None:
+    """It takes no place in the pool any more, and nothing about its host is kept."""
+    peer = Peer()
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await peer.read_request(reader)
+        writer.write(OK)
+        writer.write_eof()
+        await reader.readexactly(1)
+
+    async with listening(peer, handler), answering(OK) as other, client(connections_max=1) as made:
+        await post(made, peer.url)
+        await asyncio.wait_for(peer.client_left.wait(), 10)
+        assert not made._origins
+        for _ in range(2):
+            await post(made, other.url)
+    assert other.connections == 1
+
+
 async def test_a_slow_answer_times_out() -> None:
     """The time-out ends the request and closes its connection."""
     async with silent() as peer, client() as made:
@@ -620,6 +640,14 @@ async def test_the_checked_address_is_the_dialled_one() -> None:
             await post(made, url)
     assert peer.connections == 1
     assert len(names.asked) == 2
+
+
+async def test_a_name_is_not_resolved_again_for_dialling() -> None:
+    """The checked address is dialled even where the system itself would resolve the name to another."""
+    async with answering(OK) as peer, client(resolver=Names("::1")) as made:
+        with pytest.raises(ConnectFailed, match=r"\(::1\)$"):
+            await post(made, f"http://localhost:{peer.port}/")
+    assert peer.connections == 0
 
 
 async def test_of_several_addresses_only_the_admitted_are_dialled() -> None:

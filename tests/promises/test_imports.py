@@ -18,6 +18,7 @@ LEVELS = {
     "clock": 0,
     "lifecycle": 0,
     "telemetry": 0,
+    "feed": 0,
     "protocols": 0,
     "storage": 1,
     "routing": 1,
@@ -35,6 +36,7 @@ LEVELS = {
     "admin": 3,
     "console": 3,
     "dispatch": 3,
+    "supervisor": 3,
     "callbacks": 3,
     "app": 4,
     "cli": 5,
@@ -47,6 +49,9 @@ SAME_LEVEL_ALLOWED = {
     ("accept", "outbox"): "accepting hands its change to the committer",
     ("receipts", "outbox"): "a receipt is recorded through the committer",
     ("inbound", "outbox"): "an inbound message is stored through the committer",
+    ("inbound", "accept"): "the answer to STOP or HELP is an outbound message",
+    ("inbound", "carriers"): "a carrier reports an inbound part in the words of its interface",
+    ("supervisor", "dispatch"): "whoever starts a link starts the workers of its lanes",
     ("housekeeping", "outbox"): "sweeps share the committer's transactions",
 }
 

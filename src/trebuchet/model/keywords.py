@@ -2,7 +2,21 @@
 
 import enum
 
-_OUT = frozenset({"STOP", "STOPALL", "STOP ALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT", "OPT OUT", "ARRET"})
+_OUT = frozenset(
+    {
+        "STOP",
+        "STOPALL",
+        "STOP ALL",
+        "UNSUBSCRIBE",
+        "CANCEL",
+        "END",
+        "QUIT",
+        "REVOKE",
+        "OPTOUT",
+        "OPT OUT",
+        "ARRET",
+    }
+)
 _IN = frozenset({"START", "UNSTOP", "YES"})
 _HELP = frozenset({"HELP", "INFO", "AIDE"})
 _EDGES = " \t\r\n.,;:!?\"'()[]“”‘’«»"  # noqa: RUF001  # quotation marks that phones type

@@ -7,6 +7,7 @@ busy, changes gather. So an idle gateway answers after one sync, and under load 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -67,16 +68,15 @@ class Committer:
             started_s = perf_counter()
             futures = [future for _, future in batch]
             try:
-                self._store.write(
-                    [change for change, _ in batch],
-                    lambda results, futures=futures, started_s=started_s: self._written(futures, results, started_s),
-                )
+                self._store.write([change for change, _ in batch], partial(self._written, futures, started_s))
             except StorageUnavailable as error:
-                self._written(futures, [error] * size, started_s)
+                self._written(futures, started_s, [error] * size)
         if not self._waiting and not self._writing:
             self._idle.set()
 
-    def _written(self, futures: Sequence["asyncio.Future[Any]"], results: Sequence[Any], started_s: float) -> None:
+    def _written(
+        self, futures: Sequence["asyncio.Future[Any]"], started_s: float, results: Sequence[Any]
+    ) -> None:
         self._writing -= 1
         self._observe(len(futures), perf_counter() - started_s)
         for future, result in zip(futures, results, strict=True):

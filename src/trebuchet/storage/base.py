@@ -309,9 +309,7 @@ class Store(Protocol):
 
     async def close(self) -> None: ...
 
-    def write(
-        self, changes: Sequence[Write], done: Callable[[Sequence[Any]], None]
-    ) -> None:
+    def write(self, changes: Sequence[Write], done: Callable[[Sequence[Any]], None]) -> None:
         """Start writing one batch in one transaction. `done` is called in the event loop after the commit with a
         result or an exception per change. One batch at a time unless `parallel_writes` is larger."""
         ...
@@ -326,7 +324,9 @@ class Store(Protocol):
         """Rows that were claimed and never settled: after a restart, what is in doubt."""
         ...
 
-    async def due_work(self, lane: str, now_ms: int, after: tuple[int, str, int], limit: int) -> list[DueWork]:
+    async def due_work(
+        self, lane: str, now_ms: int, after: tuple[int, str, int], limit: int
+    ) -> list[DueWork]:
         """Unclaimed rows of a lane with due_ms ≤ now in order, after the key (due, message, recipient)."""
         ...
 

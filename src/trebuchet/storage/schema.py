@@ -5,6 +5,8 @@ Keys sort by time. Queue tables (`outbox`, `callbacks`) are narrow and their row
 as JSON text. Moments are milliseconds since the epoch.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -18,39 +20,39 @@ from sqlalchemy import (
     Text,
     text,
 )
+from sqlalchemy.schema import SchemaItem
 
 from trebuchet.model.status import State
 
 metadata = MetaData()
 
-_CLUSTERED = {"sqlite_with_rowid": False}
 
-accounts = Table(
+def _table(name: str, *items: SchemaItem) -> Table:
+    """A table whose rows are clustered by the primary key."""
+    return Table(name, metadata, *items, sqlite_with_rowid=False)
+
+
+accounts = _table(
     "accounts",
-    metadata,
     Column("id", Text, primary_key=True),
     Column("name", Text, nullable=False),
     Column("profile", Text),
     Column("segments_per_s", Float),
     Column("created_ms", BigInteger, nullable=False),
-    **_CLUSTERED,
 )
 
-credentials = Table(
+credentials = _table(
     "credentials",
-    metadata,
     Column("token", Text, primary_key=True),
     Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
     Column("secret_sha256", Text, nullable=False),
     Column("label", Text, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("revoked_ms", BigInteger),
-    **_CLUSTERED,
 )
 
-applications = Table(
+applications = _table(
     "applications",
-    metadata,
     Column("id", Text, primary_key=True),
     Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
     Column("name", Text, nullable=False),
@@ -63,24 +65,20 @@ applications = Table(
     Column("opt_out", Integer, nullable=False),
     Column("help_text", Text, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
-    **_CLUSTERED,
 )
 
-numbers = Table(
+numbers = _table(
     "numbers",
-    metadata,
     Column("number", Text, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("account_id", Text, ForeignKey("accounts.id"), nullable=False),
     Column("application_id", Text, ForeignKey("applications.id"), nullable=False),
     Column("segments_per_s", Float),
     Column("created_ms", BigInteger, nullable=False),
-    **_CLUSTERED,
 )
 
-carriers = Table(
+carriers = _table(
     "carriers",
-    metadata,
     Column("id", Text, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("in_doubt", Text, nullable=False),
@@ -88,33 +86,27 @@ carriers = Table(
     Column("paused", Integer, nullable=False),
     Column("settings", Text, nullable=False),  # JSON object
     Column("created_ms", BigInteger, nullable=False),
-    **_CLUSTERED,
 )
 
-routes = Table(
+routes = _table(
     "routes",
-    metadata,
     Column("id", Text, primary_key=True),
     Column("carrier_id", Text, ForeignKey("carriers.id"), nullable=False),
     Column("prefix", Text, nullable=False),
     Column("kind", Text, nullable=False),
     Column("priority", Integer, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
-    **_CLUSTERED,
 )
 
-opt_outs = Table(
+opt_outs = _table(
     "opt_outs",
-    metadata,
     Column("number", Text, primary_key=True),
     Column("handset", Text, primary_key=True),
     Column("created_ms", BigInteger, nullable=False),
-    **_CLUSTERED,
 )
 
-messages = Table(
+messages = _table(
     "messages",
-    metadata,
     Column("id", Text, primary_key=True),
     Column("account_id", Text, nullable=False),
     Column("application_id", Text, nullable=False),
@@ -135,12 +127,10 @@ messages = Table(
     Column("received_ms", BigInteger, nullable=False),
     CheckConstraint("direction in ('out', 'in')", name="messages_direction"),
     CheckConstraint("kind in ('sms', 'mms')", name="messages_kind"),
-    **_CLUSTERED,
 )
 
-deliveries = Table(
+deliveries = _table(
     "deliveries",
-    metadata,
     Column("message_id", Text, primary_key=True),
     Column("recipient", Integer, primary_key=True),
     Column("to", Text, nullable=False),
@@ -159,7 +149,6 @@ deliveries = Table(
         "state in (" + ", ".join(f"'{state}'" for state in State) + ")",
         name="deliveries_state",
     ),
-    **_CLUSTERED,
 )
 Index(
     "deliveries_awaiting_receipt",
@@ -168,9 +157,8 @@ Index(
     postgresql_where=text("receipt_due_ms IS NOT NULL"),
 )
 
-segments = Table(
+segments = _table(
     "segments",
-    metadata,
     Column("message_id", Text, primary_key=True),
     Column("recipient", Integer, primary_key=True),
     Column("number", Integer, primary_key=True),
@@ -180,13 +168,11 @@ segments = Table(
     Column("receipt_error", Text),
     Column("responded_ms", BigInteger, nullable=False),
     Column("receipt_ms", BigInteger),
-    **_CLUSTERED,
 )
 Index("segments_by_carrier_id", segments.c.carrier_message_id, segments.c.carrier_id)
 
-outbox = Table(
+outbox = _table(
     "outbox",
-    metadata,
     Column("lane", Text, nullable=False),
     Column("due_ms", BigInteger, nullable=False),
     Column("message_id", Text, primary_key=True),
@@ -194,14 +180,12 @@ outbox = Table(
     Column("attempts", Integer, nullable=False),
     Column("valid_until_ms", BigInteger, nullable=False),
     Column("claimed_ms", BigInteger),  # not null: handed to the carrier, no outcome stored yet
-    **_CLUSTERED,
 )
 Index("outbox_due", outbox.c.lane, outbox.c.due_ms, outbox.c.message_id, outbox.c.recipient)
 
 # What the carrier exchanges said beyond the plain success that `segments` holds: refusals, retries, losses.
-exchanges = Table(
+exchanges = _table(
     "exchanges",
-    metadata,
     Column("message_id", Text, primary_key=True),
     Column("recipient", Integer, primary_key=True),
     Column("at_ms", BigInteger, primary_key=True),
@@ -209,13 +193,11 @@ exchanges = Table(
     Column("carrier_id", Text),
     Column("error_code", Integer),
     Column("description", Text, nullable=False),
-    **_CLUSTERED,
 )
 
 # Receipts whose segment is not known (yet): they overtook the response, or belong to nobody.
-parked_receipts = Table(
+parked_receipts = _table(
     "parked_receipts",
-    metadata,
     Column("carrier_id", Text, primary_key=True),
     Column("carrier_message_id", Text, primary_key=True),
     Column("at_ms", BigInteger, primary_key=True),
@@ -223,12 +205,10 @@ parked_receipts = Table(
     Column("error_code", Integer),
     Column("error", Text, nullable=False),
     Column("reference", Text),
-    **_CLUSTERED,
 )
 
-events = Table(
+events = _table(
     "events",
-    metadata,
     Column("id", Text, primary_key=True),
     Column("message_id", Text, nullable=False),
     Column("recipient", Integer, nullable=False),
@@ -237,49 +217,41 @@ events = Table(
     Column("error_code", Integer),
     Column("description", Text, nullable=False),
     Column("time_ms", BigInteger, nullable=False),
-    **_CLUSTERED,
 )
 
-callbacks = Table(
+callbacks = _table(
     "callbacks",
-    metadata,
     Column("application_id", Text, nullable=False),
     Column("due_ms", BigInteger, nullable=False),
     Column("event_id", Text, primary_key=True),
     Column("attempts", Integer, nullable=False),
     Column("first_ms", BigInteger, nullable=False),
-    **_CLUSTERED,
 )
 Index("callbacks_due", callbacks.c.application_id, callbacks.c.due_ms, callbacks.c.event_id)
 
-attempts = Table(
+attempts = _table(
     "attempts",
-    metadata,
     Column("event_id", Text, primary_key=True),
     Column("started_ms", BigInteger, primary_key=True),
     Column("duration_ms", Integer, nullable=False),
     Column("status", Integer),
     Column("error", Text),
     Column("answer", Text, nullable=False),
-    **_CLUSTERED,
 )
 
-idempotency = Table(
+idempotency = _table(
     "idempotency",
-    metadata,
     Column("account_id", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("request_sha256", Text, nullable=False),
     Column("message_id", Text, nullable=False),
     Column("expires_ms", BigInteger, nullable=False),
-    **_CLUSTERED,
 )
 
 # What the simulated network took and what was typed on its handsets. It is that network's own memory: the
 # gateway's path never reads it.
-handset_messages = Table(
+handset_messages = _table(
     "handset_messages",
-    metadata,
     Column("network_id", Text, primary_key=True),  # the simulated SMSC's message id; sorts by time
     Column("handset", Text, nullable=False),
     Column("peer", Text, nullable=False),  # our number
@@ -290,5 +262,4 @@ handset_messages = Table(
     Column("reference", Text, nullable=False),  # the gateway's reference of the delivery
     Column("fate", Text, nullable=False),  # what the scenario decided
     Column("at_ms", BigInteger, nullable=False),
-    **_CLUSTERED,
 )

@@ -140,7 +140,7 @@ class WebClient:
         self._closed = True
         if self._alarm is not None:
             self._alarm.cancel()
-            self._alarm = None
+        self._alarm_s = -math.inf  # No deadline is before it, so none is watched any more.
         self._resolver.close()
         for connection in list(self._open):
             connection.fail(ConnectionLost("the HTTP client is closed"))
@@ -253,7 +253,7 @@ class WebClient:
             ) from None
         except OSError as error:
             code = error.errno or 0
-            words = _REFUSALS.get(code, f"{os.strerror(code)}:")
+            words = _REFUSALS.get(code) or f"{os.strerror(code) if code else error}:"
             raise ConnectFailed(f"{words} {connection.peer}") from None
 
     async def _start_tls(self, connection: Connection, target: Target) -> None:

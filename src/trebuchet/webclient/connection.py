@@ -142,15 +142,15 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        if self._waiter is not None and self._headers_done and self._ends_with_connection():
+        if self._waiter is not None and exc is None and self._headers_done and self._ends_with_connection():
             self._finish(reusable=False)
         how = "closed" if exc is None else "broke"
         when = "in the middle of its answer" if self.answer_begun else "without an answer"
         self.fail(ConnectionLost(f"{self.peer} {how} the connection {when}"))
         self._on_lost(self)
 
-    # What the parser calls. After the answer is complete, calls for octets beyond it change nothing but
-    # `reusable`.
+    # What the parser calls. It also calls for octets beyond the answer; these change nothing but `reusable`,
+    # because the answer has been handed over by then and its headers are no longer added to.
 
     def on_message_begin(self) -> None:
         self.reusable = False
@@ -160,9 +160,8 @@ class Connection(asyncio.Protocol):
             self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        if self._waiter is not None:
-            self._status = self._parser.get_status_code()
-            self._headers_done = True
+        self._status = self._parser.get_status_code()
+        self._headers_done = True
 
     def on_body(self, body: bytes) -> None:
         room = self._answer_max - self._body_octets

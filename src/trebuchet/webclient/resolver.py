@@ -41,7 +41,8 @@ async def system_resolver(host: str) -> Sequence[str]:
         addresses: list[str] = []
         error: OSError | None = None
         try:
-            rows = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            # As octets, because text would pass through the codec for international names once more.
+            rows = socket.getaddrinfo(host.encode("ascii"), None, type=socket.SOCK_STREAM)
             addresses = [str(sockaddr[0]) for *_, sockaddr in rows]
         except OSError as failure:
             error = failure

@@ -10,7 +10,7 @@ import unicodedata
 from typing import Final
 
 _JOINER: Final = "\u200d"
-_REGIONAL: Final = range(0x1F1E6, 0x1F200)
+_REGIONALS: Final = "".join(map(chr, range(0x1F1E6, 0x1F200)))
 _EXTEND_CATEGORIES: Final = frozenset(("Mn", "Me", "Mc"))
 # Extending characters of other categories: non-joiner and joiner, halfwidth voice marks, skin tones, tags.
 _EXTEND_RANGES: Final = (
@@ -34,7 +34,7 @@ def is_boundary(text: str, index: int) -> bool:
         return unicodedata.category(before) == "Cc"
     if before == _JOINER:
         return unicodedata.category(after) != "So"
-    if ord(before) in _REGIONAL and ord(after) in _REGIONAL:
+    if before in _REGIONALS and after in _REGIONALS:
         return _regionals_before(text, index) % 2 == 0
     return not _same_syllable(ord(before), ord(after))
 
@@ -47,10 +47,7 @@ def _extends(character: str) -> bool:
 
 def _regionals_before(text: str, index: int) -> int:
     """How many regional indicators stand right before `index`; two of them are a flag."""
-    start = index
-    while start and ord(text[start - 1]) in _REGIONAL:
-        start -= 1
-    return index - start
+    return index - len(text[:index].rstrip(_REGIONALS))
 
 
 def _same_syllable(before: int, after: int) -> bool:

@@ -167,7 +167,7 @@ def _ends(text: str, tails: bytes, capacity: int, total: int) -> list[int]:
         end = start + capacity
         end -= tails[end]
         end_character = character + _characters(tails, start, end)
-        start, character = _whole_grapheme(text, tails, end, end_character, max(lowest, start + 1))
+        start, character = _whole_grapheme(text, tails, end, end_character, lowest)
         ends.append(start)
     return [*ends, len(tails)]
 
@@ -177,7 +177,7 @@ def _earliest_ends(tails: bytes, capacity: int, total: int) -> list[int]:
     earliest = []
     at = len(tails)
     for _ in range(total - 1):
-        at = max(at - capacity, 0)
+        at -= capacity  # stays above 0: the text does not fit one part less
         at += tails[at]
         earliest.append(at)
     return earliest[::-1]

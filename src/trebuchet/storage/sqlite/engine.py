@@ -9,7 +9,6 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -63,7 +62,9 @@ class SqliteStore:
         self._loop = asyncio.get_running_loop()
         Path(self._path).parent.mkdir(parents=True, exist_ok=True)
         opened: asyncio.Future[None] = self._loop.create_future()
-        self._writer = threading.Thread(target=self._write_forever, args=(opened,), name="sqlite-writer", daemon=True)
+        self._writer = threading.Thread(
+            target=self._write_forever, args=(opened,), name="sqlite-writer", daemon=True
+        )
         self._writer.start()
         await opened
 
@@ -111,15 +112,15 @@ class SqliteStore:
 
     async def _read(self, function: Callable[..., T], *args: Any) -> T:
         assert self._loop is not None
-        return await self._loop.run_in_executor(self._readers, self._read_now, partial(function, *args))
+        return await self._loop.run_in_executor(self._readers, self._read_now, function, args)
 
-    def _read_now(self, function: Callable[[dbapi.Connection], T]) -> T:
+    def _read_now(self, function: Callable[..., T], args: tuple[Any, ...]) -> T:
         connection: dbapi.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = self._connect()
             self._reading.append(connection)
         try:
-            return function(connection)
+            return function(connection, *args)
         except dbapi.Error as error:
             raise _translate(error, self._path) from error
 
@@ -129,7 +130,9 @@ class SqliteStore:
     async def claimed_work(self, lane: str, limit: int) -> list[DueWork]:
         return await self._read(reads.claimed_work, lane, limit)
 
-    async def due_work(self, lane: str, now_ms: int, after: tuple[int, str, int], limit: int) -> list[DueWork]:
+    async def due_work(
+        self, lane: str, now_ms: int, after: tuple[int, str, int], limit: int
+    ) -> list[DueWork]:
         return await self._read(reads.due_work, lane, now_ms, after, limit)
 
     async def next_work_due_ms(self, lane: str, now_ms: int) -> int | None:
@@ -185,7 +188,9 @@ def migrate_if_needed(connection: dbapi.Connection, path: str) -> None:
         migrations.migrate(path)
 
 
-def _write_batch(connection: dbapi.Connection, writer: BatchWriter, changes: Sequence[Write]) -> Sequence[Any]:
+def _write_batch(
+    connection: dbapi.Connection, writer: BatchWriter, changes: Sequence[Write]
+) -> Sequence[Any]:
     try:
         return _in_transaction(connection, writer, changes)
     except (dbapi.Error, TrebuchetError, ValueError) as error:
@@ -194,7 +199,9 @@ def _write_batch(connection: dbapi.Connection, writer: BatchWriter, changes: Seq
     return [_write_batch(connection, writer, [change])[0] for change in changes]
 
 
-def _in_transaction(connection: dbapi.Connection, writer: BatchWriter, changes: Sequence[Write]) -> Sequence[Any]:
+def _in_transaction(
+    connection: dbapi.Connection, writer: BatchWriter, changes: Sequence[Write]
+) -> Sequence[Any]:
     connection.execute("BEGIN IMMEDIATE")
     try:
         results = writer.apply(changes)

@@ -62,7 +62,9 @@ FROM json_each(?) AS k WHERE message_id = k.value->>2 AND recipient = k.value->>
 UPDATE_DELIVERIES = (
     "UPDATE deliveries SET "
     + ", ".join(
-        f'"{name}" = k.value->>{place}' for place, name in enumerate(DELIVERY) if place >= 3  # after the key and "to"
+        f'"{name}" = k.value->>{place}'
+        for place, name in enumerate(DELIVERY)
+        if place >= 3  # after the key and "to"
     )
     + """ FROM json_each(?) AS k WHERE message_id = k.value->>0 AND recipient = k.value->>1
 AND state NOT IN ('DELIVERED', 'FAILED', 'UNDELIVERED')"""
@@ -142,7 +144,9 @@ QUEUED_DELIVERIES = """
 SELECT message_id, recipient FROM deliveries
 WHERE message_id IN (SELECT value FROM json_each(?)) AND state = 'QUEUED'"""
 
-FIND_IDEMPOTENT = 'SELECT request_sha256, message_id FROM idempotency WHERE account_id = ? AND "key" = ? AND expires_ms > ?'
+FIND_IDEMPOTENT = (
+    'SELECT request_sha256, message_id FROM idempotency WHERE account_id = ? AND "key" = ? AND expires_ms > ?'
+)
 
 PUT_IDEMPOTENT = """
 INSERT OR REPLACE INTO idempotency (account_id, "key", request_sha256, message_id, expires_ms) VALUES (?, ?, ?, ?, ?)"""

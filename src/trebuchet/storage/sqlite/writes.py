@@ -104,7 +104,9 @@ class BatchWriter:
             return None
         request_sha256, message_id = found
         if request_sha256 != key.request_sha256:
-            return IdempotencyMismatch(f"Idempotency-Key {key.key!r} was used before with a different request")
+            return IdempotencyMismatch(
+                f"Idempotency-Key {key.key!r} was used before with a different request"
+            )
         row = self._db.execute(sql.MESSAGE_BY_ID, (message_id,)).fetchone()
         if row is not None:
             return reads.message_from_row(row)
@@ -127,7 +129,8 @@ class BatchWriter:
         self._run(sql.INSERT_SEGMENTS, segments)
         self._run(sql.INSERT_EXCHANGES, [x for c in changes for x in c.exchanges])
         announced = [
-            [a for a in c.announcements if (a.event.message_id, a.event.recipient) not in final] for c in changes
+            [a for a in c.announcements if (a.event.message_id, a.event.recipient) not in final]
+            for c in changes
         ]
         self._announce([a for announcements in announced for a in announcements])
         matched = self._unpark(changes, segments) if self._parked else {}
@@ -164,7 +167,9 @@ class BatchWriter:
         work = {(d.message_id, d.recipient): c.key for c in changes for d in c.deliveries}
         matched: dict[WorkKey, tuple[int, list[Announcement]]] = {}
         for receipt, recorded in zip(waiting, self._record(waiting), strict=True):
-            delivery_key = owner.get((receipt.carrier_id, receipt.carrier_message_id)) or _reference_key(receipt)
+            delivery_key = owner.get((receipt.carrier_id, receipt.carrier_message_id)) or _reference_key(
+                receipt
+            )
             key = work.get(delivery_key) if delivery_key else None
             if key is not None and recorded.matched:
                 count, announced = matched.get(key, (0, []))
@@ -220,13 +225,19 @@ class BatchWriter:
         for row in self._db.execute(sql.DELIVERIES_BY_KEY, (rows_parameter(list(keys)),)).fetchall():
             delivery = _delivery(row[3:])
             if delivery.state is State.IN_DOUBT:
-                found.doubtful[delivery.message_id, delivery.recipient] = (row[0], Kind(row[1]), row[2], delivery)
+                found.doubtful[delivery.message_id, delivery.recipient] = (
+                    row[0],
+                    Kind(row[1]),
+                    row[2],
+                    delivery,
+                )
         for receipt in receipts:
             found.adopt(receipt)
 
     def _park(self, receipts: Sequence[Receipt]) -> None:
         rows = [
-            (r.carrier_id, r.carrier_message_id, r.at_ms, r.state, r.error_code, r.error, r.reference) for r in receipts
+            (r.carrier_id, r.carrier_message_id, r.at_ms, r.state, r.error_code, r.error, r.reference)
+            for r in receipts
         ]
         self._run(sql.INSERT_PARKED, rows)
         self._parked += len(rows)
@@ -264,7 +275,9 @@ class BatchWriter:
             rows = self._db.execute(sql.DELIVERIES_BY_KEY, (rows_parameter(deliveries),)).fetchall()
             self._run(sql.DELETE_WORK, keys)
             queued = [row for row in rows if row[3 + sql.DELIVERY.index("state")] == State.QUEUED]
-            results.append(Expired(keys=keys, announcements=self._fail(queued, Happening.EXPIRED, change.now_ms)))
+            results.append(
+                Expired(keys=keys, announcements=self._fail(queued, Happening.EXPIRED, change.now_ms))
+            )
         return results
 
     # ---- callbacks ----
@@ -280,7 +293,9 @@ class BatchWriter:
         results = []
         for change in changes:
             rows = self._db.execute(sql.REPLAYABLE, (rows_parameter(list(change.event_ids)),)).fetchall()
-            items = [CallbackItem(application_id, change.due_ms, event_id) for application_id, event_id in rows]
+            items = [
+                CallbackItem(application_id, change.due_ms, event_id) for application_id, event_id in rows
+            ]
             self._run(sql.INSERT_CALLBACKS, items)
             results.append(items)
         return results
@@ -298,12 +313,16 @@ class BatchWriter:
         # Ids begin with 13 digits of milliseconds, so an age is a bound on the key.
         bound = f"{change.before_ms:013d}"
         if change.what == "messages":
-            ids = [row[0] for row in self._db.execute(sql.PRUNABLE_MESSAGES, (bound, change.limit)).fetchall()]
+            ids = [
+                row[0] for row in self._db.execute(sql.PRUNABLE_MESSAGES, (bound, change.limit)).fetchall()
+            ]
             for statement in sql.PRUNE_MESSAGES:
                 self._run(statement, ids)
             return len(ids)
         by_time = change.what in ("idempotency", "parked_receipts")
-        cursor = self._db.execute(sql.PRUNE_ROWS[change.what], (change.before_ms if by_time else bound, change.limit))
+        cursor = self._db.execute(
+            sql.PRUNE_ROWS[change.what], (change.before_ms if by_time else bound, change.limit)
+        )
         if change.what == "parked_receipts":
             self._parked = self._db.execute(sql.COUNT_PARKED).fetchone()[0]
         return cursor.rowcount
@@ -373,7 +392,15 @@ class _Ledger:
         if number >= parts:
             return
         segment = Segment(
-            key[0], key[1], number, receipt.carrier_id, receipt.carrier_message_id, ledger.TAKEN, None, receipt.at_ms, None
+            key[0],
+            key[1],
+            number,
+            receipt.carrier_id,
+            receipt.carrier_message_id,
+            ledger.TAKEN,
+            None,
+            receipt.at_ms,
+            None,
         )
         entry = (application_id, kind, parts, segment, delivery)
         if self.segments.setdefault((receipt.carrier_id, receipt.carrier_message_id), entry) is entry:
@@ -383,9 +410,9 @@ class _Ledger:
         application_id, kind, parts, segment, delivery = entry
         event_type = ledger.note_receipt(delivery, segment, receipt, parts)
         if segment.receipt_ms == receipt.at_ms:
-            self.changed_segments[segment.message_id, segment.recipient, segment.number, segment.carrier_message_id] = (
-                segment
-            )
+            self.changed_segments[
+                segment.message_id, segment.recipient, segment.number, segment.carrier_message_id
+            ] = segment
             self.changed_deliveries[delivery.message_id, delivery.recipient] = delivery
         if event_type is None:
             return []

@@ -1,0 +1,5 @@
+"""`python -m trebuchet` is the command `trebuchet`."""
+
+from trebuchet.cli import main
+
+main()

@@ -1,0 +1,539 @@
+"""The composition root: builds every part in the order of the path, starts them, stops them in reverse."""
+
+import asyncio
+import os
+import random
+import signal
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from ipaddress import ip_network
+from pathlib import Path
+
+import msgspec
+import uvicorn
+from starlette.routing import BaseRoute, Mount
+
+from trebuchet import __version__
+from trebuchet.accept import Acceptor, AcceptSettings
+from trebuchet.admin import app as admin
+from trebuchet.admin import bootstrap
+from trebuchet.admin.context import AdminContext, LinkStatus
+from trebuchet.api import app as api
+from trebuchet.api.create import CreateMessage
+from trebuchet.api.hot import make_protocol
+from trebuchet.callbacks.deliver import CallbackPolicy, Callbacks
+from trebuchet.carriers import CARRIERS, Surroundings, check_settings
+from trebuchet.carriers import build as build_link
+from trebuchet.clock import Clock, Ids, SystemClock
+from trebuchet.feed import Feed
+from trebuchet.housekeeping import Housekeeping, Retention
+from trebuchet.inbound import Inbound
+from trebuchet.model.account import Directory
+from trebuchet.model.events import Announcement
+from trebuchet.model.message import Message
+from trebuchet.outbox.backoff import Schedule
+from trebuchet.outbox.committer import Committer
+from trebuchet.outbox.pacing import Limit, Pacing
+from trebuchet.receipts import Receipts
+from trebuchet.settings import Settings
+from trebuchet.simulator import api as simulator_api
+from trebuchet.simulator.network import SimulatedNetwork
+from trebuchet.storage import open_store
+from trebuchet.storage.base import Create, DueWork, HandsetMessage, RecordHandset, Store
+from trebuchet.supervisor import Supervisor
+from trebuchet.telemetry import Telemetry
+from trebuchet.webclient import AddressRules, WebClient
+
+DEMO_ADMIN_TOKEN = "admin-demo"  # noqa: S105  # documented and fixed: `serve --demo` is for tests
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """What a person needs to begin; given out when the gateway answers requests."""
+
+    base_url: str
+    data_dir: Path
+    admin_token_path: Path
+    first_run: bool  # credentials were made in this start
+    account_id: str
+    token: str
+    secret: str | None  # known only when it was just made, or in demo mode
+    application_id: str
+    numbers: tuple[str, ...]
+    simulator: bool
+    loopback_callbacks: bool
+
+    def __repr__(self) -> str:
+        return f"Ready(base_url={self.base_url!r}, account_id={self.account_id!r})"
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What a start needs beside the settings."""
+
+    data_dir: Path
+    demo: bool = False
+    callback_url: str | None = None
+
+
+class Gateway:
+    """The whole gateway in one event loop. `start`, use, `stop`; each once."""
+
+    def __init__(self, settings: Settings, options: Options, *, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.options = options
+        self.clock = clock or SystemClock()
+        self.telemetry = Telemetry()
+        self.feed = Feed()
+        self.directory = Directory()
+        self.started_ms = self.clock.now_ms()
+        self.base_url = ""
+        self._ready = ""
+        self._server: _Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    # ---- building, in the order of the path ----
+
+    async def start(self) -> Ready:
+        """Open the store, take up what waits, answer requests. Raises StorageUnavailable, OSError."""
+        settings, options = self.settings, self.options
+        options.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.store = open_store(settings.storage.database.reveal(), options.data_dir)
+        await self.store.open()
+        self.committer = Committer(
+            self.store, batch_max=settings.storage.commit_max, observe=self.telemetry.batch
+        )
+        self.ids = Ids()
+        self.directory = await self.store.directory()
+        first = await self._first_run()
+        self._build_path()
+        await self._resume()
+        sock = _bind(settings.server.host, settings.server.port)
+        self.base_url = settings.server.public_base_url or _url(settings.server.host, sock)
+        await self._serve(sock)
+        return self._announcement(first)
+
+    def _build_path(self) -> None:
+        settings = self.settings
+        self.network = self._network() if settings.simulator.enabled else None
+        self.pacing = Pacing()
+        self.client = WebClient(
+            AddressRules(
+                allow_loopback=self.loopback_callbacks,
+                allow_networks=tuple(map(ip_network, settings.callbacks.allow_networks)),
+            ),
+            connections_max=settings.callbacks.connections_max,
+            connections_per_origin=settings.callbacks.connections_max,
+        )
+        self.callbacks = Callbacks(
+            clock=self.clock,
+            store=self.store,
+            committer=self.committer,
+            client=self.client,
+            directory=lambda: self.directory,
+            policy=CallbackPolicy(
+                schedule=Schedule(
+                    first_s=settings.callbacks.retry_first_s,
+                    max_s=settings.callbacks.retry_max_s,
+                    give_up_s=settings.callbacks.retry_for_s,
+                ),
+                timeout_s=settings.callbacks.timeout_s,
+                concurrency=settings.callbacks.concurrency,
+                memory=settings.outbox.lane_memory,
+                user_agent=settings.callbacks.user_agent,
+                answer_keep=settings.callbacks.answer_keep_bytes,
+            ),
+            chance=random.random,
+            feed=self.feed,
+            telemetry=self.telemetry,
+        )
+        self.supervisor = Supervisor(
+            build=partial(build_link, surroundings=Surroundings(self.clock, self.network)),
+            clock=self.clock,
+            store=self.store,
+            committer=self.committer,
+            directory=lambda: self.directory,
+            receipt_timeout_s=settings.outbox.receipt_timeout_s,
+            lane_memory=settings.outbox.lane_memory,
+            grace_s=settings.server.shutdown_grace_s / 2,
+            announce=self.callbacks.announce,
+            released=self._released,
+            feed=self.feed,
+            telemetry=self.telemetry,
+        )
+        self.acceptor = Acceptor(
+            clock=self.clock,
+            ids=self.ids,
+            committer=self.committer,
+            directory=lambda: self.directory,
+            lanes=lambda: self.supervisor.lanes,
+            pacing=self.pacing,
+            settings=AcceptSettings(
+                default_validity_ms=int(settings.outbox.default_validity_s * 1000),
+                queue_max=settings.outbox.queue_max,
+                recipients_max=settings.api.max_recipients,
+                strict_numbers=settings.api.strict_numbers,
+            ),
+            offer=self._offer,
+            announce=self._announce,
+        )
+        self.supervisor.receipts = Receipts(
+            committer=self.committer, announce=self.callbacks.announce, telemetry=self.telemetry
+        )
+        self.supervisor.inbound = Inbound(
+            clock=self.clock,
+            ids=self.ids,
+            committer=self.committer,
+            directory=lambda: self.directory,
+            reload_directory=self.reload_directory,
+            acceptor=self.acceptor,
+            announce=self._announce,
+            telemetry=self.telemetry,
+        )
+        self.housekeeping = Housekeeping(
+            clock=self.clock,
+            committer=self.committer,
+            retention=Retention(
+                messages_d=settings.retention.messages_d,
+                attempts_d=settings.retention.attempts_d,
+                batch=settings.retention.batch,
+            ),
+            announce=self.callbacks.announce,
+            released=self._released,
+            telemetry=self.telemetry,
+        )
+
+    async def _resume(self) -> None:
+        """Take up what an earlier run left."""
+        self.acceptor.queued = await self.store.queued()
+        for (account_id, sender), due_ms in (await self.store.pacing()).items():
+            for limit in _limits(self.directory, account_id, sender):
+                self.pacing.resume(limit.key, due_ms + 1000 / limit.segments_per_s)
+        if self.network is not None:
+            await self.network.start()
+        await self.supervisor.follow_directory()
+        await self.callbacks.start()
+        self.housekeeping.start()
+
+    async def _first_run(self) -> bootstrap.FirstRecords | None:
+        """Make the first account if there is none, or the demo one if asked for."""
+        demo = self.options.demo
+        if self.directory.accounts and not (demo and bootstrap.DEMO_ACCOUNT not in self.directory.accounts):
+            return None
+        first = bootstrap.first_records(
+            os.urandom,
+            self.clock.now_ms(),
+            demo=demo,
+            callback_url=self.options.callback_url,
+            simulator=self.settings.simulator.enabled,
+        )
+        for record in first.records:
+            await self.committer.add(Create(record))
+        self.directory = await self.store.directory()
+        _write_private(
+            self.options.data_dir / "first-account.json",
+            msgspec.json.encode(
+                {
+                    "account": first.account_id,
+                    "token": first.token,
+                    "secret": first.secret,
+                    "application": first.application_id,
+                    "numbers": first.numbers,
+                }
+            ),
+        )
+        return first
+
+    # ---- glue between the parts ----
+
+    def _offer(self, due: Sequence[DueWork]) -> None:
+        self.callbacks.remember(due[0].message)
+        self.supervisor.offer(due)
+
+    def _announce(self, message: Message, announcements: Sequence[Announcement]) -> None:
+        self.callbacks.remember(message)
+        self.callbacks.announce(announcements)
+
+    def _released(self, rows: int) -> None:
+        self.acceptor.queued -= rows
+
+    async def reload_directory(self) -> None:
+        """Provisioned records changed."""
+        self.directory = await self.store.directory()
+        await self.supervisor.follow_directory()
+
+    @property
+    def loopback_callbacks(self) -> bool:
+        """Callbacks to loopback are allowed by the setting, or because this is a developer's machine."""
+        settings = self.settings
+        return settings.callbacks.allow_loopback or (
+            settings.simulator.enabled and _is_loopback(settings.server.host)
+        )
+
+    def _network(self) -> SimulatedNetwork:
+        simulator = self.settings.simulator
+        return SimulatedNetwork(
+            self.clock,
+            random.Random(simulator.seed or None),  # noqa: S311  # delays of a pretend network
+            delay_min_ms=simulator.delay_min_ms,
+            delay_max_ms=simulator.delay_max_ms,
+            ledger=_Ledger(self.committer, self.store),
+        )
+
+    # ---- HTTP ----
+
+    async def _serve(self, sock: socket.socket) -> None:
+        create = CreateMessage(
+            clock=self.clock,
+            directory=lambda: self.directory,
+            acceptor=self.acceptor,
+            recipients_max=self.settings.api.max_recipients,
+            idempotency_keep_s=self.settings.api.idempotency_keep_s,
+            queue_max=self.settings.outbox.queue_max,
+            feed=self.feed,
+            telemetry=self.telemetry,
+        )
+        context = api.ApiContext(
+            clock=self.clock,
+            directory=lambda: self.directory,
+            create=create,
+            store=self.store,
+            telemetry=self.telemetry,
+            body_max=self.settings.api.max_body_bytes,
+            base_url=lambda: self.base_url,
+            ready=lambda: self._ready,
+            refresh_gauges=self.refresh_gauges,
+            extra_paths={},
+        )
+        application = api.build(context, self._more_routes())
+        config = uvicorn.Config(
+            application,
+            http=make_protocol(create, self.settings.api.max_body_bytes),
+            loop="none",
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=max(1, int(self.settings.server.shutdown_grace_s / 2)),
+        )
+        self._server = _Server(config)
+        self._serving = asyncio.get_running_loop().create_task(self._server.serve(sockets=[sock]))
+        await self._server.answering.wait()
+
+    def _more_routes(self) -> list[BaseRoute]:
+        self.admin_token = self._admin_token()
+        context = AdminContext(
+            clock=self.clock,
+            store=self.store,
+            write=self.committer.add,
+            directory=lambda: self.directory,
+            reload=self.reload_directory,
+            replayed=self.callbacks.replayed,
+            links=self._links,
+            feed=self.feed,
+            telemetry=self.telemetry,
+            random_bytes=os.urandom,
+            carrier_kinds={kind: partial(check_settings, kind) for kind in CARRIERS},
+            admin_token=self.admin_token,
+            started_ms=self.started_ms,
+            version=__version__,
+            database=self.settings.storage.database.reveal() or "sqlite",
+            simulator=self.network is not None,
+            queued=lambda: self.acceptor.queued,
+        )
+        more: list[BaseRoute] = [Mount("/admin/v1", app=admin.build(context))]
+        if self.network is not None:
+            more += simulator_api.routes(self.network, self.clock)
+        return more
+
+    def _links(self) -> list[LinkStatus]:
+        return [
+            LinkStatus(
+                carrier.id, carrier.kind, str(link.state), [(lane, link.room(lane)) for lane in link.lanes]
+            )
+            for carrier, link in self.supervisor.links()
+        ]
+
+    async def refresh_gauges(self) -> None:
+        """Bring the gauges of queues and links up to date."""
+        depths = await self.store.depths()
+        now_ms = self.clock.now_ms()
+        for rows, depth, age in (
+            (depths.outbox, "trebuchet_lane_depth", "trebuchet_lane_oldest_age_seconds"),
+            (depths.callbacks, "trebuchet_callback_backlog", "trebuchet_callback_oldest_age_seconds"),
+        ):
+            self.telemetry.gauges(depth, {(name,): count for name, (count, _) in rows.items()})
+            self.telemetry.gauges(
+                age, {(name,): max(0, now_ms - due_ms) / 1000 for name, (_, due_ms) in rows.items()}
+            )
+        self.telemetry.gauges(
+            "trebuchet_link_up",
+            {(c.id,): 1.0 if link.state == "up" else 0.0 for c, link in self.supervisor.links()},
+        )
+
+    def _admin_token(self) -> str:
+        if token := self.settings.server.admin_token.reveal():
+            return token
+        if self.options.demo:
+            return DEMO_ADMIN_TOKEN
+        path = self.admin_token_path
+        if not path.exists():
+            _write_private(path, bootstrap.new_admin_token(os.urandom).encode())
+        return path.read_text().strip()
+
+    @property
+    def admin_token_path(self) -> Path:
+        return self.options.data_dir / "admin-token"
+
+    def _announcement(self, first: bootstrap.FirstRecords | None) -> Ready:
+        if first is None and self.options.demo:
+            first = bootstrap.first_records(os.urandom, 0, demo=True, callback_url=None, simulator=True)
+        return Ready(
+            base_url=self.base_url,
+            data_dir=self.options.data_dir,
+            admin_token_path=self.admin_token_path,
+            first_run=first is not None,
+            account_id=first.account_id if first else next(iter(self.directory.accounts), ""),
+            token=first.token if first else "",
+            secret=first.secret if first else None,
+            application_id=first.application_id if first else "",
+            numbers=tuple(first.numbers) if first else (),
+            simulator=self.network is not None,
+            loopback_callbacks=self.loopback_callbacks,
+        )
+
+    # ---- stopping, in reverse ----
+
+    async def stop(self) -> None:
+        """Answer what was accepted, settle what is under way, close; bounded by `server.shutdown_grace_s`."""
+        self._ready = "stopping\n"
+        grace_s = self.settings.server.shutdown_grace_s / 2
+        if self._server is not None and self._serving is not None:
+            self._server.should_exit = True
+            await self._serving
+        await self.supervisor.stop(grace_s)
+        if self.network is not None:
+            await self.network.stop()
+        await self.callbacks.close(grace_s)
+        await self.client.close()
+        await self.housekeeping.close()
+        await self.committer.close()
+        await self.store.close()
+
+
+class _Ledger:
+    """The simulated network's memory, kept in the gateway's database."""
+
+    def __init__(self, committer: Committer, store: Store) -> None:
+        self._committer = committer
+        self._store = store
+
+    def record(self, messages: Sequence[HandsetMessage]) -> "asyncio.Future[None]":
+        return self._committer.add(RecordHandset(messages))
+
+    async def tail(self, since_ms: int, limit: int) -> list[HandsetMessage]:
+        return await self._store.handset_tail(since_ms, limit)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers, and with a word when it answers."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.answering = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.answering.set()
+
+
+def serve(
+    settings: Settings,
+    *,
+    data_dir: Path,
+    demo: bool,
+    callback_url: str | None,
+    announce: Callable[[Ready], None],
+) -> int:
+    """Run until SIGTERM or SIGINT; a second one ends the process at once. Returns the exit status. Blocks."""
+    options = Options(data_dir=data_dir, demo=demo, callback_url=callback_url)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_serve_until_stopped(Gateway(settings, options), announce))
+
+
+async def _serve_until_stopped(gateway: Gateway, announce: Callable[[Ready], None]) -> int:
+    stopping = asyncio.Event()
+
+    def stop() -> None:
+        if stopping.is_set():
+            os._exit(130)  # asked twice: at once, which the store survives like a crash
+        stopping.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    ready = await gateway.start()
+    running = gateway.options.data_dir / "gateway.json"
+    _write_private(running, msgspec.json.encode({"pid": os.getpid(), "url": ready.base_url}))
+    announce(ready)
+    await stopping.wait()
+    running.unlink(missing_ok=True)
+    await gateway.stop()
+    return 0
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop  # noqa: PLC0415  # not there on every platform
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """A listening address, or OSError that says what to do."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        raise OSError(
+            error.errno, f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port"
+        ) from None
+    return sock
+
+
+def _url(host: str, sock: socket.socket) -> str:
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{shown}:{sock.getsockname()[1]}"
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    """Replace a file that only its owner may read."""
+    temporary = path.with_name(path.name + ".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    temporary.replace(path)
+
+
+def _limits(directory: Directory, account_id: str, sender: str) -> list[Limit]:
+    account, number = directory.accounts.get(account_id), directory.numbers.get(sender)
+    limits = []
+    if account is not None and account.segments_per_s is not None:
+        limits.append(Limit(account_id, account.segments_per_s))
+    if number is not None and number.segments_per_s is not None:
+        limits.append(Limit((account_id, sender), number.segments_per_s))
+    return limits

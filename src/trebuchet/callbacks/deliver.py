@@ -1,0 +1,358 @@
+"""Delivers callbacks: one queue per application, a few POSTs at a time, retried for a day.
+
+Each application has its own lane, so a slow or dead endpoint holds up nobody else. An endpoint that keeps
+failing is probed by one POST at a time until it answers again. Any 2xx ends a callback, everything else is
+tried again: `decide` says when. Events of one (message, recipient) keep their order: a later one waits for
+the earlier.
+"""
+
+import asyncio
+import base64
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+from standardwebhooks import Webhook
+
+from trebuchet.callbacks.payload import render
+from trebuchet.clock import Clock
+from trebuchet.feed import Entry, Feed
+from trebuchet.model.account import Application, CallbackAuth, Directory
+from trebuchet.model.events import Announcement, Attempt, CallbackItem, EventType, event_place
+from trebuchet.model.message import Message
+from trebuchet.outbox.backoff import Schedule
+from trebuchet.outbox.committer import Committer
+from trebuchet.outbox.lanes import LaneQueue
+from trebuchet.storage.base import DueCallback, SettleCallback, Store
+from trebuchet.telemetry import Telemetry
+from trebuchet.webclient import Answer, WebClient, WebError
+
+_RECENT_MAX = 20_000  # messages kept at hand so that their callbacks need not be read back
+_FAILURES_UNTIL_PROBING = 3
+_STORE_AGAIN_S = 1.0
+
+
+class CallbackPolicy(msgspec.Struct, frozen=True):
+    schedule: Schedule
+    timeout_s: float
+    concurrency: int
+    memory: int
+    user_agent: str
+    answer_keep: int  # octets of an answer that are kept
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """`retry_ms` None: done with, `delivered` or given up."""
+
+    delivered: bool
+    retry_ms: int | None
+
+
+def decide(status: int | None, item: CallbackItem, schedule: Schedule, now_ms: int, chance: float) -> Verdict:
+    """What one try means: any 2xx delivered it, everything else is repeated while the schedule lasts. Pure."""
+    if status is not None and 200 <= status < 300:
+        return Verdict(delivered=True, retry_ms=None)
+    first_ms = item.first_ms or now_ms
+    return Verdict(delivered=False, retry_ms=schedule.next_ms(item.attempts + 1, first_ms, now_ms, chance))
+
+
+class Callbacks:
+    """All applications' callback lanes. All calls in one event loop."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        store: Store,
+        committer: Committer,
+        client: WebClient,
+        directory: Callable[[], Directory],
+        policy: CallbackPolicy,
+        chance: Callable[[], float],
+        feed: Feed,
+        telemetry: Telemetry,
+    ) -> None:
+        self.clock = clock
+        self.store = store
+        self.committer = committer
+        self.client = client
+        self.directory = directory
+        self.policy = policy
+        self.chance = chance
+        self.feed = feed
+        self.telemetry = telemetry
+        self._lanes: dict[str, _ApplicationLane] = {}
+        self._recent: OrderedDict[str, Message] = OrderedDict()
+        self._closed = False
+
+    async def start(self) -> None:
+        """Take up what waits since before the start."""
+        for application_id in await self.store.callback_applications():
+            self._lane(application_id).pump()
+
+    def remember(self, message: Message) -> None:
+        """Keep an outbound message at hand for the callbacks that will follow."""
+        self._recent[message.id] = message
+        if len(self._recent) > _RECENT_MAX:
+            self._recent.popitem(last=False)
+
+    def announce(self, announcements: Sequence[Announcement]) -> None:
+        """Committed events: call them back."""
+        touched = set()
+        for announcement in announcements:
+            event, item = announcement.event, announcement.item
+            self.telemetry.count("trebuchet_events_total", event.type)
+            if self.feed.watched:
+                self.feed.publish(
+                    Entry(
+                        event.time_ms, "event", event.message_id, event.recipient, None, item.application_id,
+                        event.to, event.type, event.error_code,
+                    )
+                )  # fmt: skip
+            lane = self._lane(item.application_id)
+            message = self._recent.get(event.message_id)
+            if message is None:
+                lane.queue.leave_in_table(item.due_ms)
+            else:
+                lane.queue.offer(DueCallback(item, event, message))
+                touched.add(lane)
+        for lane in touched:
+            lane.pump()
+
+    def replayed(self, items: Sequence[CallbackItem]) -> None:
+        """Rows were put back into the queue by hand."""
+        for item in items:
+            self._lane(item.application_id).queue.leave_in_table(item.due_ms)
+
+    async def close(self, grace_s: float) -> None:
+        """Start no more POSTs, wait at most `grace_s` for those under way. What is not settled is repeated later."""
+        self._closed = True
+        lanes = list(self._lanes.values())
+        await asyncio.gather(*(lane.close(grace_s) for lane in lanes))
+
+    def forget(self, lane: "_ApplicationLane") -> None:
+        """A lane has nothing left to do."""
+        if self._lanes.get(lane.application_id) is lane:
+            del self._lanes[lane.application_id]
+
+    def _lane(self, application_id: str) -> "_ApplicationLane":
+        lane = self._lanes.get(application_id)
+        if lane is None:
+            lane = self._lanes[application_id] = _ApplicationLane(application_id, self)
+        return lane
+
+
+class _ApplicationLane:
+    """One application's callbacks, delivered by at most `policy.concurrency` posters."""
+
+    def __init__(self, application_id: str, owner: Callbacks) -> None:
+        self.application_id = application_id
+        self._owner = owner
+        self._posters: set[asyncio.Task[None]] = set()
+        self._failures = 0  # in a row
+        self._closed = False
+        store = owner.store
+        self.queue: LaneQueue[DueCallback] = LaneQueue(
+            clock=owner.clock,
+            bound=owner.policy.memory,
+            read=lambda now_ms, limit: store.due_callbacks(application_id, now_ms, (0, ""), limit),
+            next_due=lambda now_ms: store.next_callback_due_ms(application_id, now_ms),
+            key=_event_id,
+            due_ms=_due_ms,
+            wake=self.pump,
+            failed=lambda error: owner.telemetry.problem(
+                "callbacks_unreadable", application=application_id, error=str(error)
+            ),
+        )
+
+    def pump(self) -> None:
+        """Start posters while there is work and room."""
+        room = 1 if self._failures >= _FAILURES_UNTIL_PROBING else self._owner.policy.concurrency
+        while not self._closed and len(self._posters) < room:
+            taken = self.queue.take(1)
+            if not taken:
+                break
+            poster = asyncio.get_running_loop().create_task(self._post_until_empty(taken[0]))
+            self._posters.add(poster)
+            poster.add_done_callback(self._poster_done)
+
+    async def close(self, grace_s: float) -> None:
+        self._closed = True
+        await self.queue.close()
+        if self._posters:
+            _, late = await asyncio.wait(self._posters, timeout=grace_s)
+            for poster in late:
+                poster.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    def _poster_done(self, poster: asyncio.Task[None]) -> None:
+        self._posters.discard(poster)
+        if not poster.cancelled() and poster.exception() is not None:
+            self._owner.telemetry.problem(
+                "poster_failed", application=self.application_id, error=repr(poster.exception())
+            )
+        if self.queue.idle and not self._posters:
+            self._owner.forget(self)
+
+    async def _post_until_empty(self, due: DueCallback) -> None:
+        """One poster: POST, settle without waiting for the commit, take the next."""
+        while True:
+            await self._deliver(due)
+            if self._closed or (self._failures >= _FAILURES_UNTIL_PROBING and len(self._posters) > 1):
+                return
+            taken = self.queue.take(1)
+            if not taken:
+                return
+            due = taken[0]
+
+    async def _deliver(self, due: DueCallback) -> None:
+        owner = self._owner
+        application = owner.directory().applications.get(self.application_id)
+        if application is None or not wanted(application, due.event.type):
+            self._settle(due, None, Verdict(delivered=False, retry_ms=None))
+            return
+        if event_place(due.item.event_id) > 0:
+            earlier_ms = (
+                await owner.store.earlier_callback_due_ms(due.item.event_id) if _may_follow(due) else None
+            )
+            if earlier_ms is not None:
+                again_ms = max(earlier_ms, owner.clock.now_ms()) + 1000
+                item = CallbackItem(
+                    self.application_id, again_ms, due.item.event_id, due.item.attempts, due.item.first_ms
+                )
+                self._store(due, SettleCallback(due.item.event_id, None, retry=item))
+                return
+        attempt = await self._post(due, application)
+        verdict = decide(
+            attempt.status, due.item, owner.policy.schedule, owner.clock.now_ms(), owner.chance()
+        )
+        self._failures = 0 if verdict.delivered else self._failures + 1
+        self._settle(due, attempt, verdict)
+
+    async def _post(self, due: DueCallback, application: Application) -> Attempt:
+        owner = self._owner
+        assert application.callback_url is not None
+        body = render(due.event, due.message)
+        started_ms = owner.clock.now_ms()
+        signed = signature_headers(application, due.item.event_id, started_ms, body)
+        preemptive = application.callback_auth is CallbackAuth.PREEMPTIVE
+        base = _base_headers(owner.policy.user_agent)
+        try:
+            answer = await self._ask(
+                application, body, [*base, *signed, *_credentials(application, preemptive)]
+            )
+            if answer.status == 401 and not preemptive and _challenged(answer):
+                answer = await self._ask(
+                    application, body, [*base, *signed, *_credentials(application, True)]
+                )
+        except WebError as error:
+            owner.telemetry.count("trebuchet_callback_attempts_total", type(error).__name__)
+            return Attempt(
+                due.item.event_id, started_ms, owner.clock.now_ms() - started_ms, None, str(error), ""
+            )
+        owner.telemetry.count("trebuchet_callback_attempts_total", f"{answer.status // 100}xx")
+        owner.telemetry.callback_took(answer.duration_ms / 1000)
+        return Attempt(
+            due.item.event_id,
+            started_ms,
+            int(answer.duration_ms),
+            answer.status,
+            None,
+            answer.body.decode("utf-8", "replace").replace("\0", "\ufffd"),
+        )
+
+    async def _ask(self, application: Application, body: bytes, headers: list[tuple[bytes, bytes]]) -> Answer:
+        assert application.callback_url is not None
+        policy = self._owner.policy
+        return await self._owner.client.post(
+            application.callback_url, body, headers, timeout_s=policy.timeout_s, answer_max=policy.answer_keep
+        )
+
+    def _settle(self, due: DueCallback, attempt: Attempt | None, verdict: Verdict) -> None:
+        item = due.item
+        retry = None
+        if verdict.retry_ms is not None and attempt is not None:
+            first_ms = item.first_ms or attempt.started_ms
+            retry = CallbackItem(
+                item.application_id, verdict.retry_ms, item.event_id, item.attempts + 1, first_ms
+            )
+        elif attempt is not None and not verdict.delivered:
+            self._owner.telemetry.count("trebuchet_callbacks_given_up_total")
+            self._owner.telemetry.problem("callback_given_up", event=item.event_id, status=attempt.status)
+        inbound = due.event.type is EventType.RECEIVED and verdict.delivered
+        self._store(due, SettleCallback(item.event_id, attempt, retry, due.message.id if inbound else None))
+        if self._owner.feed.watched and attempt is not None:
+            detail = attempt.error or str(attempt.status)
+            self._owner.feed.publish(
+                Entry(
+                    attempt.started_ms, "callback", due.message.id, due.event.recipient, due.message.account_id,
+                    item.application_id, due.event.to, detail,
+                )
+            )  # fmt: skip
+
+    def _store(self, due: DueCallback, change: SettleCallback) -> None:
+        def stored(future: "asyncio.Future[None]") -> None:
+            if future.cancelled() or future.exception() is not None:
+                # Not stored, so it would be called back again after a restart; until then, try to store it.
+                self._owner.telemetry.problem("callback_not_settled", event=change.event_id)
+                if not self._closed:
+                    asyncio.get_running_loop().call_later(_STORE_AGAIN_S, self._store, due, change)
+                return
+            self.queue.settled(change.event_id, change.retry.due_ms if change.retry else None)
+
+        self._owner.committer.add(change).add_done_callback(stored)
+
+
+def wanted(application: Application, type_: EventType) -> bool:
+    """Whether an application is called back for a type of event. Inbound messages always are."""
+    if application.callback_url is None:
+        return False
+    return application.events is None or type_ is EventType.RECEIVED or type_ in application.events
+
+
+def signature_headers(
+    application: Application, event_id: str, at_ms: int, body: bytes
+) -> Sequence[tuple[bytes, bytes]]:
+    """Standard Webhooks headers, if the application has a signing secret; the id is the event's, so it repeats."""
+    if application.signing_secret is None:
+        return ()
+    moment = datetime.fromtimestamp(at_ms // 1000, UTC)
+    signature = Webhook(application.signing_secret).sign(event_id, moment, body.decode())
+    return (
+        (b"webhook-id", event_id.encode()),
+        (b"webhook-timestamp", str(at_ms // 1000).encode()),
+        (b"webhook-signature", signature.encode()),
+    )
+
+
+def _base_headers(user_agent: str) -> tuple[tuple[bytes, bytes], ...]:
+    return (
+        (b"Content-Type", b"application/json; charset=utf-8"),
+        (b"User-Agent", user_agent.encode("latin-1", "replace")),
+        (b"Accept", b"*/*"),
+    )
+
+
+def _credentials(application: Application, show: bool) -> Sequence[tuple[bytes, bytes]]:
+    if not show or application.callback_username is None:
+        return ()
+    pair = f"{application.callback_username}:{application.callback_password or ''}".encode()
+    return ((b"Authorization", b"Basic " + base64.b64encode(pair)),)
+
+
+def _challenged(answer: Answer) -> bool:
+    return any(name.lower() == b"www-authenticate" for name, _ in answer.headers)
+
+
+def _may_follow(due: DueCallback) -> bool:
+    """Only group and picture messages have an event before the final one."""
+    return due.message.kind == "mms"
+
+
+def _event_id(due: DueCallback) -> str:
+    return due.item.event_id
+
+
+def _due_ms(due: DueCallback) -> int:
+    return due.item.due_ms

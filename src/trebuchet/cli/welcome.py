@@ -1,0 +1,75 @@
+"""What `serve` prints when it is ready. Pure."""
+
+from trebuchet.app import Ready
+
+RECIPIENT = "+12345678902"
+
+FIRST_RUN = """\
+Trebuchet is ready at {url}
+
+Accept a message:
+
+  curl -u {token}:{secret} {url}/v2/users/{account}/messages \\
+    -H 'Content-Type: application/json' \\
+    -d '{{"from":"{number}","to":"{recipient}","text":"Hello","applicationId":"{application}"}}'
+
+The same in Python (pip install bandwidth-sdk==23.3.1):
+
+  import bandwidth
+
+  api = bandwidth.MessagesApi(bandwidth.ApiClient(bandwidth.Configuration(
+      host="{url}/api/v2", ignore_operation_servers=True,
+      username="{token}", password="{secret}")))
+  request = {{"from": "{number}", "to": ["{recipient}"], "text": "Hello",
+             "applicationId": "{application}"}}
+  print(api.create_message("{account}", bandwidth.MessageRequest(**request)).id)
+"""
+
+HANDSET = """
+Read it on the simulated handset:
+
+  curl '{url}/sim/v1/handsets/{recipient}/messages?wait=10s'
+"""
+
+WHERE = """
+Account       {account}
+Application   {application}
+Numbers       {numbers}
+Data          {data}
+Admin token   in {admin_token}
+API, docs     {url}/docs
+Follow it     trebuchet tail
+"""
+
+LOOPBACK = """
+Callbacks may reach this machine itself, because the gateway listens on loopback and simulates its carrier.
+"""
+
+SHOWN_ONCE = """
+The secret is not shown again; `trebuchet credentials create {account}` makes another one.
+"""
+
+
+def welcome(ready: Ready, *, demo: bool) -> str:
+    """The text for a gateway that listens: with snippets on the first run and in demo mode, else one line."""
+    if ready.secret is None or not (ready.first_run or demo):
+        return f"Trebuchet is ready at {ready.base_url}\n"
+    template = (
+        FIRST_RUN,
+        HANDSET if ready.simulator else "",
+        WHERE,
+        LOOPBACK if ready.loopback_callbacks else "",
+        "" if demo else SHOWN_ONCE,
+    )
+    return "".join(template).format(
+        url=ready.base_url,
+        account=ready.account_id,
+        token=ready.token,
+        secret=ready.secret,
+        application=ready.application_id,
+        number=ready.numbers[0],
+        numbers=", ".join(ready.numbers),
+        recipient=RECIPIENT,
+        data=ready.data_dir,
+        admin_token=ready.admin_token_path,
+    )

@@ -1,0 +1,49 @@
+"""The schema's history, as Alembic scripts in `versions/`, each written out in full.
+
+There is no way back: a newer schema is left by restoring the copy that was made before the upgrade. Importing
+this module is cheap; Alembic and SQLAlchemy are imported when there is something to migrate.
+"""
+
+from pathlib import Path
+
+from trebuchet.errors import StorageUnavailable
+from trebuchet.storage.sqlite import dbapi
+
+HEAD = "0001"
+"""The newest revision, which this version of the gateway works with."""
+
+SCRIPTS = Path(__file__).parent
+
+
+def current_revision(connection: dbapi.Connection) -> str | None:
+    """The revision of a database, None if it has no schema yet."""
+    known = connection.execute(
+        "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"
+    )
+    if known.fetchone() is None:
+        return None
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    return None if row is None else str(row[0])
+
+
+def migrate(path: str) -> str:
+    """Bring the database file at `path` to HEAD in one transaction, creating it if need be. Returns HEAD.
+
+    Blocks, for minutes if large tables change. Raises StorageUnavailable if the file was written by a newer
+    version of the gateway, and dbapi.Error if it cannot be changed now.
+    """
+    from trebuchet.storage.migrations import run  # noqa: PLC0415  # half a second, not needed by most starts
+
+    connection = dbapi.connect(path)
+    try:
+        connection.execute("PRAGMA busy_timeout = 5000")
+        before = current_revision(connection)
+        if before is not None and before not in run.revisions():
+            raise StorageUnavailable(
+                f"{path} has schema revision {before}, which this version does not know (its own is {HEAD}): "
+                "start the newer version that wrote it, or restore the copy made before the upgrade"
+            )
+        run.upgrade(connection)
+        return HEAD
+    finally:
+        connection.close()

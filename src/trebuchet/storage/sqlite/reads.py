@@ -1,0 +1,367 @@
+"""The reads of the store, one function each: `(connection, …) -> value`. All block; none writes.
+
+What each promises is said in `storage.base.Store`. Each is a fixed number of statements, whatever the number
+of rows.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+import msgspec
+
+from trebuchet.model.account import (
+    Account,
+    Application,
+    CallbackAuth,
+    Carrier,
+    Credential,
+    Directory,
+    InDoubt,
+    Number,
+    NumberKind,
+    OptOut,
+    Profile,
+    Route,
+)
+from trebuchet.model.events import Attempt, CallbackItem, Event, EventType
+from trebuchet.model.message import Delivery, Direction, Kind, Message, Segment, WorkItem
+from trebuchet.model.receipt import Receipt, ReceiptState
+from trebuchet.model.status import State
+from trebuchet.storage.base import (
+    DueCallback,
+    DueWork,
+    EventQuery,
+    Exchange,
+    Found,
+    FoundPage,
+    HandsetMessage,
+    Life,
+    MessageQuery,
+    QueueDepths,
+)
+from trebuchet.storage.sqlite import queries as sql
+from trebuchet.storage.sqlite.dbapi import Connection
+
+Row = Sequence[Any]
+
+_strings = msgspec.json.Decoder(tuple[str, ...]).decode
+_settings = msgspec.json.Decoder(dict[str, Any]).decode
+
+# A look-up by value costs a fifth of a call of the enum.
+_DIRECTIONS = {str(d): d for d in Direction}
+_KINDS = {str(k): k for k in Kind}
+_PROFILES = {str(p): p for p in Profile}
+_STATES = {str(s): s for s in State}
+_EVENT_TYPES = {str(t): t for t in EventType}
+
+
+# ---- rows to values; the order of the columns is that of the fields ----
+
+
+def message_from_row(row: Row) -> Message:
+    return Message(
+        row[0],
+        row[1],
+        row[2],
+        _DIRECTIONS[row[3]],
+        _KINDS[row[4]],
+        row[5],
+        row[6],
+        _strings(row[7]),
+        row[8],
+        None if row[9] is None else _strings(row[9]),
+        row[10],
+        row[11],
+        row[12],
+        row[13],
+        row[14],
+        row[15],
+        _PROFILES[row[16]],
+        row[17],
+    )
+
+
+def delivery_from_row(row: Row) -> Delivery:
+    return Delivery(row[0], row[1], row[2], _STATES[row[3]], *row[4:])
+
+
+def _event_from_row(row: Row) -> Event:
+    return Event(row[0], row[1], row[2], _EVENT_TYPES[row[3]], *row[4:])
+
+
+def _handset_message(row: Row) -> HandsetMessage:
+    media, participants = _strings(row[5]), _strings(row[6])
+    return HandsetMessage(row[0], row[1], row[2], row[3], row[4], media, participants, row[7], row[8], row[9])
+
+
+# ---- provisioning ----
+
+
+def directory(connection: Connection) -> Directory:
+    """All provisioned records, as they are at one moment."""
+
+    def records(statement: str, struct: type[Any], **convert: Any) -> list[Any]:
+        fields = struct.__struct_fields__
+        found = [dict(zip(fields, row, strict=True)) for row in connection.execute(statement)]
+        for record in found:
+            for name, function in convert.items():
+                if record[name] is not None:
+                    record[name] = function(record[name])
+        return [struct(**record) for record in found]
+
+    connection.execute("BEGIN")
+    try:
+        return Directory(
+            records(sql.ACCOUNTS, Account, profile=Profile),
+            records(sql.CREDENTIALS, Credential),
+            records(sql.APPLICATIONS, Application, callback_auth=CallbackAuth, events=_strings, opt_out=bool),
+            records(sql.NUMBERS, Number, kind=NumberKind),
+            records(sql.CARRIERS, Carrier, in_doubt=InDoubt, paused=bool, settings=_settings),
+            records(sql.ROUTES, Route),
+            records(sql.OPT_OUTS, OptOut),
+        )
+    finally:
+        connection.execute("COMMIT")
+
+
+# ---- queues ----
+
+
+def claimed_work(connection: Connection, lane: str, limit: int) -> list[DueWork]:
+    return _work(connection, sql.CLAIMED_WORK, (lane, limit))
+
+
+def due_work(
+    connection: Connection, lane: str, now_ms: int, after: tuple[int, str, int], limit: int
+) -> list[DueWork]:
+    return _work(connection, sql.DUE_WORK, (lane, now_ms, *after, limit))
+
+
+def _work(connection: Connection, statement: str, parameters: Row) -> list[DueWork]:
+    """One DueWork per work row. A group's rows, one per delivery, follow each other."""
+    message_at, delivery_at = sql.WORK_WIDTH, sql.WORK_WIDTH + sql.MESSAGE_WIDTH
+    due: list[DueWork] = []
+    # By message and recipient of the work row.
+    for _, group in groupby(connection.execute(statement, parameters).fetchall(), itemgetter(2, 3)):
+        rows = list(group)
+        first = rows[0]
+        item = WorkItem(*first[:message_at])
+        message = message_from_row(first[message_at:delivery_at])
+        deliveries = tuple(
+            delivery_from_row(row[delivery_at:]) for row in rows if row[delivery_at] is not None
+        )
+        due.append(DueWork(item, message, deliveries))
+    return due
+
+
+def next_work_due_ms(connection: Connection, lane: str, now_ms: int) -> int | None:
+    row = connection.execute(sql.NEXT_WORK_DUE, (lane, now_ms)).fetchone()
+    return None if row is None else int(row[0])
+
+
+def callback_applications(connection: Connection) -> list[str]:
+    return [row[0] for row in connection.execute(sql.CALLBACK_APPLICATIONS)]
+
+
+def due_callbacks(
+    connection: Connection, application_id: str, now_ms: int, after: tuple[int, str], limit: int
+) -> list[DueCallback]:
+    rows = connection.execute(sql.DUE_CALLBACKS, (application_id, now_ms, *after, limit)).fetchall()
+    event_at, message_at = sql.ITEM_WIDTH, sql.ITEM_WIDTH + sql.EVENT_WIDTH
+    return [
+        DueCallback(
+            CallbackItem(*row[:event_at]),
+            _event_from_row(row[event_at:message_at]),
+            message_from_row(row[message_at:]),
+        )
+        for row in rows
+    ]
+
+
+def next_callback_due_ms(connection: Connection, application_id: str, now_ms: int) -> int | None:
+    due_ms: int | None = connection.execute(sql.NEXT_CALLBACK_DUE, (application_id, now_ms)).fetchone()[0]
+    return due_ms
+
+
+def earlier_callback_due_ms(connection: Connection, event_id: str) -> int | None:
+    # Up to and with the dash the id names message and recipient; one digit of the event's place follows.
+    first = event_id[: event_id.rindex("-") + 1]
+    due_ms: int | None = connection.execute(sql.EARLIER_CALLBACK_DUE, (first, event_id)).fetchone()[0]
+    return due_ms
+
+
+def events_by_id(connection: Connection, event_ids: Sequence[str]) -> list[tuple[Event, Message]]:
+    """In the order of `event_ids`; unknown ones are left out."""
+    rows = connection.execute(sql.EVENTS_BY_ID, (_json(event_ids),)).fetchall()
+    width = sql.EVENT_WIDTH
+    return [(_event_from_row(row[:width]), message_from_row(row[width:])) for row in rows]
+
+
+# ---- questions of people ----
+
+
+def life(connection: Connection, message_id: str) -> Life | None:
+    connection.execute("BEGIN")  # one moment for all of it
+    try:
+        row = connection.execute(sql.MESSAGE_BY_ID, (message_id,)).fetchone()
+        if row is None:
+            return None
+
+        def rows(statement: str) -> list[Any]:
+            return connection.execute(statement, (message_id,)).fetchall()
+
+        return Life(
+            message=message_from_row(row),
+            deliveries=[delivery_from_row(r) for r in rows(sql.DELIVERIES_OF)],
+            claimed=[r[0] for r in rows(sql.CLAIMED_OF)],
+            segments=[Segment(*r) for r in rows(sql.SEGMENTS_OF)],
+            exchanges=[Exchange(*r) for r in rows(sql.EXCHANGES_OF)],
+            events=[_event_from_row(r) for r in rows(sql.EVENTS_OF)],
+            pending=[CallbackItem(*r) for r in rows(sql.CALLBACKS_OF)],
+            attempts=[Attempt(*r) for r in rows(sql.ATTEMPTS_OF)],
+        )
+    finally:
+        connection.execute("COMMIT")
+
+
+def search(connection: Connection, query: MessageQuery) -> FoundPage:
+    """Newest first by id. Another order, ascending by id aside, is one of the newest `count_up_to` matches.
+
+    A range of time, or a message id, bounds what is read; all other filters are tests on the rows in it.
+    Raises ValueError if `sort` names no sortable column.
+    """
+    column, descending = query.sort
+    if column not in sql.SORTS:
+        raise ValueError(f"cannot sort by {column!r}; one of {', '.join(sql.SORTS)}")
+    where, parameters = _conditions(sql.CONDITIONS, _message_bounds(query))
+    way = "DESC" if descending else "ASC"
+    if sql.SORTS[column] == "m.id":
+        rows = connection.execute(
+            f"SELECT {sql.FOUND} FROM {sql.SEARCHED}{where} ORDER BY m.id {way}, d.recipient LIMIT ? OFFSET ?",
+            (*parameters, query.limit, query.offset),
+        ).fetchall()
+    else:
+        rows = connection.execute(
+            f"""
+            WITH matches AS (
+                SELECT m.id AS message_id, d.recipient AS recipient, {sql.SORTS[column]} AS place
+                FROM {sql.SEARCHED}{where} ORDER BY m.id DESC, d.recipient LIMIT ?
+            ), page AS (
+                SELECT message_id, recipient, place FROM matches
+                ORDER BY place {way}, message_id DESC, recipient LIMIT ? OFFSET ?
+            )
+            SELECT {sql.FOUND} FROM page AS p CROSS JOIN messages AS m ON m.id = p.message_id
+            CROSS JOIN deliveries AS d ON d.message_id = p.message_id AND d.recipient = p.recipient
+            ORDER BY p.place {way}, p.message_id DESC, p.recipient""",
+            (*parameters, query.count_up_to, query.limit, query.offset),
+        ).fetchall()
+    if query.offset == 0 and len(rows) < query.limit:
+        total = min(len(rows), query.count_up_to)
+    else:
+        total = connection.execute(
+            f"SELECT count(*) FROM (SELECT 1 FROM {sql.SEARCHED}{where} LIMIT ?)",
+            (*parameters, query.count_up_to),
+        ).fetchone()[0]
+    message_width, width = sql.MESSAGE_WIDTH, sql.FOUND_WIDTH
+    found = [
+        Found(
+            message_from_row(row[:message_width]),
+            delivery_from_row(row[message_width:width]),
+            bool(row[width]),
+            bool(row[width + 1]),
+        )
+        for row in rows
+    ]
+    return FoundPage(total, found)
+
+
+def find_events(connection: Connection, query: EventQuery) -> list[Event]:
+    """`from_ms` and `to_ms` are about the moment of the event and both inclusive."""
+    given = {
+        "first_id": query.message_id and f"{query.message_id}-",
+        "last_id": f"{query.message_id}." if query.message_id else query.to_ms and _id_bound(query.to_ms + 1),
+        "after_id": query.after_id or None,
+        "application_id": query.application_id,
+        "from_ms": query.from_ms,
+        "to_ms": query.to_ms,
+    }
+    where, parameters = _conditions(sql.EVENT_CONDITIONS, given)
+    if query.failed_only:
+        where = f"{where} AND {sql.NOT_CALLED_BACK}" if where else f" WHERE {sql.NOT_CALLED_BACK}"
+    rows = connection.execute(f"{sql.EVENTS_FOUND}{where} ORDER BY e.id LIMIT ?", (*parameters, query.limit))
+    return [_event_from_row(row) for row in rows]
+
+
+def _message_bounds(query: MessageQuery) -> dict[str, Any]:
+    """The given filters by name of condition. Ids begin with 13 digits of milliseconds."""
+    given = {name: getattr(query, name) for name in sql.CONDITIONS}
+    for name in ("sources", "destinations", "states"):
+        given[name] = _json(given[name]) if given[name] else None
+    if query.from_ms is not None:
+        given["from_ms"] = _id_bound(query.from_ms)
+    if query.to_ms is not None:
+        given["to_ms"] = _id_bound(query.to_ms + 1)
+    return given
+
+
+def _conditions(conditions: dict[str, str], given: dict[str, Any]) -> tuple[str, list[Any]]:
+    """The WHERE clause of the filters that are given, with a blank before it, and its parameters."""
+    names = [name for name in conditions if given[name] is not None]
+    where = " AND ".join(conditions[name] for name in names)
+    return (f" WHERE {where}" if where else "", [given[name] for name in names])
+
+
+# ---- figures ----
+
+
+def depths(connection: Connection) -> QueueDepths:
+    """Reads an entry of an index per waiting row: tens of milliseconds for a million."""
+    return QueueDepths(
+        outbox={lane: (rows, due_ms) for lane, rows, due_ms in connection.execute(sql.OUTBOX_DEPTHS)},
+        callbacks={id_: (rows, due_ms) for id_, rows, due_ms in connection.execute(sql.CALLBACK_DEPTHS)},
+    )
+
+
+def queued(connection: Connection) -> int:
+    rows: int = connection.execute(sql.QUEUED).fetchone()[0]
+    return rows
+
+
+def pacing(connection: Connection) -> dict[tuple[str, str], int]:
+    """Reads every waiting row if there is any rate limit, and nothing if there is none."""
+    if not connection.execute(sql.ANY_RATE_LIMIT).fetchone()[0]:
+        return {}
+    return {(account_id, sender): due_ms for account_id, sender, due_ms in connection.execute(sql.PACING)}
+
+
+def unmatched_receipts(connection: Connection, limit: int) -> list[Receipt]:
+    """The newest first."""
+    return [
+        Receipt(
+            carrier_id=row[0],
+            carrier_message_id=row[1],
+            state=ReceiptState(row[2]),
+            error_code=row[3],
+            error=row[4],
+            reference=row[5],
+            at_ms=row[6],
+        )
+        for row in connection.execute(sql.UNMATCHED_RECEIPTS, (limit,))
+    ]
+
+
+def handset_tail(connection: Connection, since_ms: int, limit: int) -> list[HandsetMessage]:
+    """Since when is told by the network ids, which sort by time as ours do."""
+    rows = connection.execute(sql.HANDSET_TAIL, (_id_bound(since_ms), limit)).fetchall()
+    return [_handset_message(row) for row in reversed(rows)]
+
+
+def _id_bound(moment_ms: int) -> str:
+    """No id of an earlier moment is as great; no id of this moment is less."""
+    return f"{max(moment_ms, 0):013d}"
+
+
+def _json(values: Sequence[Any]) -> str:
+    return msgspec.json.encode(values).decode()

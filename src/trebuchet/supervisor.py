@@ -1,0 +1,203 @@
+"""Runs the links: one per carrier record, a worker per lane, and the reports that links make.
+
+When a carrier record changes its link is stopped and started anew; what it had under way is reported lost and
+follows the carrier's `in_doubt` setting.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from trebuchet.carriers.base import CarrierLink, CarrierReports, InboundPart, Outcome, Shipment
+from trebuchet.clock import Clock
+from trebuchet.dispatch import LaneWorker, Policy
+from trebuchet.feed import Entry, Feed
+from trebuchet.inbound import Inbound
+from trebuchet.model.account import Carrier, Directory
+from trebuchet.model.events import Announcement
+from trebuchet.model.receipt import Receipt
+from trebuchet.outbox.committer import Committer
+from trebuchet.receipts import Receipts
+from trebuchet.storage.base import DueWork, Store
+from trebuchet.telemetry import Telemetry
+
+BuildLink = Callable[[Carrier, CarrierReports], CarrierLink]  # raises ValueError
+
+
+class Supervisor:
+    """All links of this process. All calls in one event loop."""
+
+    def __init__(
+        self,
+        *,
+        build: BuildLink,
+        clock: Clock,
+        store: Store,
+        committer: Committer,
+        directory: Callable[[], Directory],
+        receipt_timeout_s: int,
+        lane_memory: int,
+        grace_s: float,
+        announce: Callable[[Sequence[Announcement]], None],
+        released: Callable[[int], None],
+        feed: Feed,
+        telemetry: Telemetry,
+    ) -> None:
+        self._build = build
+        self._clock = clock
+        self._store = store
+        self._committer = committer
+        self._directory = directory
+        self._receipt_timeout_s = receipt_timeout_s
+        self._lane_memory = lane_memory
+        self._grace_s = grace_s
+        self._announce = announce
+        self._released = released
+        self._feed = feed
+        self._telemetry = telemetry
+        self._running: dict[str, tuple[Carrier, CarrierLink]] = {}
+        self._workers: dict[str, LaneWorker] = {}
+        self._following = asyncio.Lock()
+        self.lanes: dict[str, Sequence[str]] = {}  # of each carrier that has a link; read by routing
+        self.receipts: Receipts | None = None
+        self.inbound: Inbound | None = None
+
+    async def follow_directory(self) -> None:
+        """Start links of new carriers, stop those of removed ones, restart changed ones."""
+        async with self._following:
+            carriers = self._directory().carriers
+            for carrier_id, (carrier, link) in list(self._running.items()):
+                now = carriers.get(carrier_id)
+                if now is not None and _same_link(carrier, now):
+                    self._running[carrier_id] = (now, link)
+                    self.room(carrier_id)  # it may have been resumed
+                else:
+                    await self._stop_link(carrier_id, self._grace_s)
+            self.lanes = {name: lanes for name, lanes in self.lanes.items() if name in carriers}
+            for carrier in carriers.values():
+                if carrier.id not in self._running:
+                    await self._start_link(carrier)
+
+    def offer(self, due: Sequence[DueWork]) -> None:
+        """Committed work: hand it to its lanes."""
+        touched = set()
+        for work in due:
+            worker = self._workers.get(work.item.lane)
+            if worker is not None:  # else it waits in the table until its carrier has a link again
+                worker.queue.offer(work)
+                touched.add(worker)
+        for worker in touched:
+            worker.pump()
+
+    def links(self) -> list[tuple[Carrier, CarrierLink]]:
+        return list(self._running.values())
+
+    @property
+    def busy(self) -> int:
+        """Shipments whose outcome is not stored yet."""
+        return sum(worker.busy for worker in self._workers.values())
+
+    async def stop(self, grace_s: float) -> None:
+        """Stop all links. May be called twice."""
+        async with self._following:
+            await asyncio.gather(
+                *(self._stop_link(carrier_id, grace_s) for carrier_id in list(self._running))
+            )
+
+    async def _start_link(self, carrier: Carrier) -> None:
+        try:
+            link = self._build(carrier, _Reports(self, carrier.id))
+        except ValueError as error:
+            # One carrier's wrong settings keep nobody else from starting. Its messages wait in a lane.
+            self._telemetry.problem("carrier_not_started", carrier=carrier.id, error=str(error))
+            self.lanes = {**self.lanes, carrier.id: (f"{carrier.id}/0",)}
+            return
+        self._running[carrier.id] = (carrier, link)
+        self.lanes = {**self.lanes, carrier.id: tuple(link.lanes)}
+        for lane in link.lanes:
+            self._workers[lane] = LaneWorker(
+                lane,
+                link,
+                policy=lambda: self._policy(carrier.id),
+                clock=self._clock,
+                committer=self._committer,
+                store=self._store,
+                memory=self._lane_memory,
+                announce=self._announce,
+                released=self._released,
+                telemetry=self._telemetry,
+            )
+        await link.start()
+        for lane in link.lanes:
+            await self._workers[lane].recover()
+
+    async def _stop_link(self, carrier_id: str, grace_s: float) -> None:
+        _, link = self._running[carrier_id]
+        workers = [self._workers[lane] for lane in link.lanes]
+        for worker in workers:
+            await worker.close()
+        await link.stop(grace_s)
+        # The outcomes that stopping reported are stored before the lanes change hands.
+        await self._committer.drain()
+        del self._running[carrier_id]
+        for worker in workers:
+            del self._workers[worker.lane]
+
+    def _policy(self, carrier_id: str) -> Policy:
+        carrier, _ = self._running[carrier_id]
+        timeout_s = carrier.receipt_timeout_s or self._receipt_timeout_s
+        return Policy(carrier.id, carrier.in_doubt, timeout_s * 1000, carrier.paused)
+
+    def outcome(self, shipment: Shipment, outcome: Outcome, carrier_id: str) -> None:
+        lane = next((d.lane for d in shipment.deliveries if d.lane is not None), None)
+        worker = self._workers.get(lane or "")
+        if worker is None:
+            self._telemetry.problem(
+                "outcome_for_unknown_lane", carrier=carrier_id, message=shipment.message.id
+            )
+            return
+        if self._feed.watched:
+            message = shipment.message
+            self._feed.publish(
+                Entry(
+                    self._clock.now_ms(), "submitted", message.id, shipment.work_key[1], message.account_id,
+                    message.application_id, shipment.deliveries[0].to, type(outcome).__name__,
+                )
+            )  # fmt: skip
+        worker.outcome(shipment, outcome)
+
+    def receipt(self, receipt: Receipt) -> "asyncio.Future[None]":
+        assert self.receipts is not None
+        return self.receipts.record(receipt)
+
+    def inbound_part(self, part: InboundPart) -> "asyncio.Future[None]":
+        assert self.inbound is not None
+        return self.inbound.receive(part)
+
+    def room(self, carrier_id: str) -> None:
+        for lane in self.lanes.get(carrier_id, ()):
+            self._workers[lane].pump()
+
+
+class _Reports:
+    """What one link reports to."""
+
+    def __init__(self, supervisor: Supervisor, carrier_id: str) -> None:
+        self._supervisor = supervisor
+        self._carrier_id = carrier_id
+
+    def outcome(self, shipment: Shipment, outcome: Outcome) -> None:
+        self._supervisor.outcome(shipment, outcome, self._carrier_id)
+
+    def receipt(self, receipt: Receipt) -> "asyncio.Future[None]":
+        return self._supervisor.receipt(receipt)
+
+    def inbound(self, part: InboundPart) -> "asyncio.Future[None]":
+        return self._supervisor.inbound_part(part)
+
+    def room(self) -> None:
+        self._supervisor.room(self._carrier_id)
+
+
+def _same_link(one: Carrier, other: Carrier) -> bool:
+    """Whether a record still describes the same link; a pause or another receipt time-out needs no restart."""
+    return one.kind == other.kind and one.settings == other.settings and one.created_ms == other.created_ms
