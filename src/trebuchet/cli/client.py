@@ -8,7 +8,7 @@ import http.client
 import json
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
@@ -77,7 +77,7 @@ class Client:
 
         A `query` value of None is left out. Raises CommandError for anything but a 2xx.
         """
-        connection = self._connect(self._timeout_s)
+        connection = self._connect()
         try:
             response = self._request(connection, method, path, query, body)
             content = response.read(ANSWER_MAX + 1)
@@ -91,13 +91,13 @@ class Client:
 
     def feed(self, path: str, query: Mapping[str, object] | None = None) -> "FeedReader":
         """Open a feed. When this returns, everything that happens from now on will be in it."""
-        connection = self._connect(FEED_TIMEOUT_S)
+        connection = self._connect()
+        sock: socket.socket = connection.sock
         try:
             response = self._request(connection, "GET", path, query, None)
-            if response.status != http.client.OK:
+            kind = response.headers.get("Content-Type", "")
+            if response.status != http.client.OK or not kind.startswith("text/event-stream"):
                 self._judged(response.status, response.read(ANSWER_MAX))
-                raise self._not_a_gateway()
-            if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
                 raise self._not_a_gateway()
         except (OSError, http.client.HTTPException) as error:
             connection.close()
@@ -105,9 +105,9 @@ class Client:
         except CommandError:
             connection.close()
             raise
-        return FeedReader(connection, response)
+        return FeedReader(connection, response, sock)
 
-    def _connect(self, timeout_s: float) -> http.client.HTTPConnection:
+    def _connect(self) -> http.client.HTTPConnection:
         kind = http.client.HTTPSConnection if self._https else http.client.HTTPConnection
         connection = kind(self._host, self._port, timeout=self._timeout_s)
         try:
@@ -119,8 +119,6 @@ class Client:
                 Code.UNREACHABLE,
                 f"no gateway answers at {self.base_url}: start one with `trebuchet serve`, or give --url",
             ) from error
-        sock: socket.socket = connection.sock
-        sock.settimeout(timeout_s)
         return connection
 
     def _request(
@@ -170,11 +168,17 @@ class Client:
 
 
 class FeedReader:
-    """The events of an open feed. Iterate it; close it, also twice."""
+    """An open feed. Close it when done, also twice."""
 
-    def __init__(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> None:
+    def __init__(
+        self,
+        connection: http.client.HTTPConnection,
+        response: http.client.HTTPResponse,
+        sock: socket.socket,
+    ) -> None:
         self._connection = connection
         self._response = response
+        self._sock = sock  # the connection forgets it when the answer will end by closing
 
     def __enter__(self) -> "FeedReader":
         return self
@@ -186,15 +190,21 @@ class FeedReader:
         self._response.close()
         self._connection.close()
 
-    def __iter__(self) -> Iterator[FeedEvent]:
-        """Blocks for the next event. Raises ConnectionLost when the stream ends."""
-        return events_of(self._lines())
+    def events(self, left_s: Callable[[], float]) -> Iterator[FeedEvent]:
+        """The events, until `left_s` says that no second is left.
 
-    def _lines(self) -> Iterator[bytes]:
-        while True:
+        Blocks for the next one. Raises ConnectionLost when the stream ends before that.
+        """
+        return events_of(self._lines(left_s))
+
+    def _lines(self, left_s: Callable[[], float]) -> Iterator[bytes]:
+        while (left := left_s()) > 0:
             try:
+                self._sock.settimeout(min(left, FEED_TIMEOUT_S))
                 line = self._response.readline(LINE_MAX)
             except (OSError, http.client.HTTPException) as error:
+                if isinstance(error, TimeoutError) and left <= FEED_TIMEOUT_S:
+                    return
                 raise ConnectionLost(Code.UNREACHABLE, "the feed broke off") from error
             if not line.endswith(b"\n"):
                 raise ConnectionLost(Code.UNREACHABLE, "the feed ended")

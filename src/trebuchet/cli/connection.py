@@ -1,9 +1,7 @@
-"""Which gateway a command talks to, and with which credentials: option, else environment, else data folder."""
+"""With which credentials a command talks to the gateway: those given, else those in its data folder."""
 
 import base64
 import json
-import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -37,63 +35,49 @@ class Login(NamedTuple):
         return f"Login({self.account!r})"
 
 
-def data_directory(option: Path | None, environ: Mapping[str, str]) -> Path:
+def data_directory(option: Path | None) -> Path:
     """The data folder of the gateway whose credentials are used."""
     if option is not None:
         return option
-    if environ.get(DATA):
-        return Path(environ[DATA])
     from platformdirs import user_data_path
 
     return user_data_path("trebuchet", False)
 
 
-def admin_client(
-    url: str | None, token: str | None, data: Path | None, environ: Mapping[str, str] = os.environ
-) -> Client:
+def admin_client(url: str, token: str | None, data: Path | None) -> Client:
     """A client of the admin API. Blocks on the file. Raises CommandError if there is no token."""
-    chosen = token or environ.get(ADMIN_TOKEN)
-    if not chosen:
-        path = data_directory(data, environ) / ADMIN_TOKEN_FILE
-        chosen = (read_file(path) or "").strip()
-        if not chosen:
+    if not token:
+        path = data_directory(data) / ADMIN_TOKEN_FILE
+        token = (read_file(path) or "").strip()
+        if not token:
             raise CommandError(
                 Code.REFUSED,
-                f"no admin token: set {ADMIN_TOKEN}, or give the gateway's folder with --data ({path} is not there)",
+                f"no admin token: set {ADMIN_TOKEN}, or name the gateway's folder with --data"
+                f" ({path} is not there)",
             )
-    if not (chosen.isascii() and chosen.isprintable()):
+    if not (token.isascii() and token.isprintable()):
         raise CommandError(Code.REFUSED, "the admin token holds characters that no token has")
-    return Client(gateway_url(url, environ), f"Bearer {chosen}")
+    return Client(url, f"Bearer {token}")
 
 
-def account_login(
-    account: str | None,
-    token: str | None,
-    secret: str | None,
-    data: Path | None,
-    environ: Mapping[str, str] = os.environ,
-) -> Login:
+def account_login(account: str | None, token: str | None, secret: str | None, data: Path | None) -> Login:
     """The credentials for the public API. Blocks on the file. Raises CommandError if they are incomplete.
 
-    Options and environment count when all three are given; none of them means the first account's file.
+    They count when all three are given; none of them means those of the first account, from its file.
     """
-    given = (
-        account or environ.get(ACCOUNT),
-        token or environ.get(TOKEN),
-        secret or environ.get(SECRET),
-    )
-    if all(given):
-        return Login(*(part or "" for part in given))
-    if any(given):
-        names = [n for n, part in zip((ACCOUNT, TOKEN, SECRET), given, strict=True) if not part]
-        raise CommandError(Code.REFUSED, f"credentials are incomplete: set {' and '.join(names)} too")
-    path = data_directory(data, environ) / FIRST_ACCOUNT_FILE
+    if account and token and secret:
+        return Login(account, token, secret)
+    given = {ACCOUNT: account, TOKEN: token, SECRET: secret}
+    if any(given.values()):
+        missing = " and ".join(name for name, value in given.items() if not value)
+        raise CommandError(Code.REFUSED, f"the credentials are incomplete: set {missing} too")
+    path = data_directory(data) / FIRST_ACCOUNT_FILE
     content = read_file(path)
     if content is None:
         raise CommandError(
             Code.REFUSED,
-            f"no credentials: set {ACCOUNT}, {TOKEN} and {SECRET}, or give the gateway's folder with --data "
-            f"({path} is not there)",
+            f"no credentials: set {ACCOUNT}, {TOKEN} and {SECRET}, or name the gateway's folder with --data"
+            f" ({path} is not there)",
         )
     return _first_account(path, content)
 
@@ -112,14 +96,10 @@ def _first_account(path: Path, content: str) -> Login:
         raise CommandError(Code.REFUSED, f"{path} does not hold the first account: remove it") from error
 
 
-def account_client(url: str | None, login: Login, environ: Mapping[str, str] = os.environ) -> Client:
+def account_client(url: str, login: Login) -> Client:
     """A client of the public API."""
     pair = base64.b64encode(f"{login.token}:{login.secret}".encode()).decode()
-    return Client(gateway_url(url, environ), f"Basic {pair}")
-
-
-def gateway_url(option: str | None, environ: Mapping[str, str]) -> str:
-    return option or environ.get(URL) or DEFAULT_URL
+    return Client(url, f"Basic {pair}")
 
 
 def read_file(path: Path) -> str | None:

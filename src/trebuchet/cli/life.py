@@ -26,7 +26,9 @@ def life_lines(life: Life) -> list[Line]:
     lines = [*_head(message), *_reasons(life), *_recipients(life), Line(""), Line("Time line (UTC)", TITLE)]
     for moment in sorted(_moments(life), key=lambda moment: moment[:2]):
         after = f"+{span(max(0, moment.at_ms - started_ms))}"
-        lines.append(Line(f"  {clock_time(moment.at_ms)}  {after:>12}  {moment.line.text}", moment.line.style))
+        lines.append(
+            Line(f"  {clock_time(moment.at_ms)}  {after:>12}  {moment.line.text}", moment.line.style)
+        )
     lines += _waiting(life)
     return lines
 

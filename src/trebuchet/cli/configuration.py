@@ -1,0 +1,118 @@
+"""`trebuchet check`, `settings`, `migrate` and `version`: this machine's configuration, without a gateway."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trebuchet.cli.outcome import Code, CommandError
+from trebuchet.cli.output import BAD, GOOD, Line, Printer
+from trebuchet.cli.serve import Assignments, ConfigFile, DataFolder, data_folder, read_settings
+from trebuchet.errors import StorageError
+from trebuchet.settings import Loaded, describe, reference_markdown, value_text
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    for command in (check, settings, migrate, version):
+        app.command()(command)
+
+
+def check(
+    config: ConfigFile = None,
+    data: DataFolder = None,
+    assignments: Assignments = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is wrong with the configuration, where, and what would be right. Exit code 1 if anything is."""
+    try:
+        loaded = read_settings(config, {"server.data_dir": data}, assignments or ())
+    except CommandError as error:
+        problems, fine = str(error).splitlines(), []
+    else:
+        problems, fine = inspect_data(loaded)
+    printer = Printer(as_json=as_json)
+    printer.json({"ok": not problems, "problems": problems, "fine": fine})
+    for text in fine:
+        printer.line(Line(f"ok     {text}", GOOD))
+    for text in problems:
+        printer.line(Line(f"wrong  {text}", BAD))
+    raise typer.Exit(Code.NO if problems else Code.OK)
+
+
+def inspect_data(loaded: Loaded) -> tuple[list[str], list[str]]:
+    """What is wrong with the data folder and the database, and what is fine. Changes nothing. Blocks."""
+    fine = ["the settings are valid"]
+    folder = data_folder(loaded)
+    if folder.exists() and not (folder.is_dir() and os.access(folder, os.R_OK | os.W_OK | os.X_OK)):
+        return [f"server.data_dir: {folder} is not a folder that this user may write: give another"], fine
+    fine.append(f"data folder {folder}" + ("" if folder.exists() else ", which the first start makes"))
+    database = database_file(loaded)
+    if not database.exists():
+        return [], [*fine, f"database {database}, which the first start makes"]
+    from trebuchet.storage.migrations import HEAD, current_revision
+    from trebuchet.storage.sqlite import dbapi
+
+    try:
+        connection = dbapi.connect(str(database))
+        try:
+            revision = current_revision(connection)
+        finally:
+            connection.close()
+    except (StorageError, dbapi.Error) as error:
+        return [f"database {database} cannot be read: {error}; restore it, or give another --data"], fine
+    if revision == HEAD:
+        return [], [*fine, f"database {database} has the current schema, {HEAD}"]
+    return [], [*fine, f"database {database} has schema {revision}; the next start brings it to {HEAD}"]
+
+
+def settings(
+    config: ConfigFile = None,
+    data: DataFolder = None,
+    assignments: Assignments = None,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the reference page instead, as Markdown.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print every setting: its value in force, where that came from, and its default."""
+    if markdown:
+        sys.stdout.write(reference_markdown())
+        return
+    loaded = read_settings(config, {"server.data_dir": data}, assignments or ())
+    items = [
+        {
+            "setting": row.name,
+            "value": value,
+            "source": source,
+            "default": value_text(row.default),
+            "what": row.description,
+        }
+        for row, value, source in describe(loaded)
+    ]
+    Printer(as_json=as_json).items(("setting", "value", "source", "default"), items)
+
+
+def migrate(config: ConfigFile = None, data: DataFolder = None, assignments: Assignments = None) -> None:
+    """Bring the database to this version's schema. Every start does it too."""
+    loaded = read_settings(config, {"server.data_dir": data}, assignments or ())
+    database = database_file(loaded)
+    from trebuchet.storage import migrations
+    from trebuchet.storage.sqlite import dbapi
+
+    database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        revision = migrations.migrate(str(database))
+    except dbapi.Error as error:
+        raise CommandError(Code.NO, f"{database} cannot be changed now: {error}") from error
+    print(f"{database} has schema {revision}")
+
+
+def version() -> None:
+    """Print the version."""
+    from trebuchet import __version__
+
+    print(f"trebuchet {__version__}")
