@@ -79,10 +79,18 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 class Gateway:
     """The whole gateway in one event loop. `start`, use, `stop`; each once."""
 
-    def __init__(self, settings: Settings, options: Options, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        options: Options,
+        *,
+        clock: Clock | None = None,
+        open_store: Callable[[str, Path], Store] = open_store,
+    ) -> None:
         self.settings = settings
         self.options = options
         self.clock = clock or SystemClock()
+        self._open_store = open_store
         self.telemetry = Telemetry()
         self.feed = Feed()
         self.directory = Directory()
@@ -98,7 +106,7 @@ class Gateway:
         """Open the store, take up what waits, answer requests. Raises StorageUnavailable, OSError."""
         settings, options = self.settings, self.options
         options.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.store = open_store(settings.storage.database.reveal(), options.data_dir)
+        self.store = self._open_store(settings.storage.database.reveal(), options.data_dir)
         await self.store.open()
         self.committer = Committer(
             self.store, batch_max=settings.storage.commit_max, observe=self.telemetry.batch
@@ -464,10 +472,11 @@ def serve(
     """Run until SIGTERM or SIGINT; a second one ends the process at once. Returns the exit status. Blocks."""
     options = Options(data_dir=data_dir, demo=demo, callback_url=callback_url)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_serve_until_stopped(Gateway(settings, options), announce))
+        return runner.run(serve_until_stopped(Gateway(settings, options), announce))
 
 
-async def _serve_until_stopped(gateway: Gateway, announce: Callable[[Ready], None]) -> int:
+async def serve_until_stopped(gateway: Gateway, announce: Callable[[Ready], None]) -> int:
+    """Start a gateway, write `DATA/gateway.json` for those who look for it, stop it when told by a signal."""
     stopping = asyncio.Event()
 
     def stop() -> None:

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from stories import ENGINES, Engine, opened
 
+from contract.stories import ENGINES, Engine, opened
 from trebuchet.storage.base import Store
 
 

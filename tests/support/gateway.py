@@ -59,6 +59,15 @@ class Gateway:
             self._process = await asyncio.create_subprocess_exec(
                 *command, stdout=output, stderr=output, env={**os.environ, "NO_COLOR": "1"}
             )
+        await self._until_ready()
+
+    async def attach(self, process: asyncio.subprocess.Process) -> None:
+        """Speak to a gateway that somebody else started on this data folder; wait until it answers."""
+        self._process = process
+        await self._until_ready()
+
+    async def _until_ready(self) -> None:
+        assert self._process is not None
         async with asyncio.timeout(READY_S):
             while not (found := self._running()):
                 if self._process.returncode is not None:
@@ -76,7 +85,8 @@ class Gateway:
         return str(found["url"]) if found["pid"] == self._process.pid else ""
 
     def output(self) -> str:
-        return (self.data / "output.txt").read_text(errors="replace")
+        path = self.data / "output.txt"
+        return path.read_text(errors="replace") if path.exists() else ""
 
     @property
     def pid(self) -> int:

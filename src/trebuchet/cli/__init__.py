@@ -5,7 +5,7 @@ and `program` imports the module of that command only.
 
 program (the command tree) · outcome (exit codes) · serve, welcome · configuration (check, settings, migrate)
 · client, connection (HTTP to a gateway) · output, life (what is printed) · follow (send, tail, wait) ·
-messages (messages, show, replay) · resources (accounts, numbers, …) · operations (links, status) ·
+messages (messages, show, replay) · resources, records (accounts, numbers, …) · operations (links, status) ·
 reference (the page of the manual)
 """
 

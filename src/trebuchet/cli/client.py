@@ -9,7 +9,7 @@ import json
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 from urllib.parse import urlencode, urlsplit
 
 from trebuchet.cli.outcome import Code, CommandError
@@ -180,7 +180,7 @@ class FeedReader:
         self._response = response
         self._sock = sock  # the connection forgets it when the answer will end by closing
 
-    def __enter__(self) -> "FeedReader":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

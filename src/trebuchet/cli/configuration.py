@@ -27,11 +27,15 @@ def check(
     assignments: Assignments = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what is wrong with the configuration, where, and what would be right. Exit code 1 if anything is."""
+    """Say what is wrong with the configuration.
+
+    Where, and what would be right; of the database, whether it can be read. Changes nothing.
+    Exit code 1 if anything is wrong.
+    """
     try:
         loaded = read_settings(config, {"server.data_dir": data}, assignments or ())
     except CommandError as error:
-        problems, fine = str(error).splitlines(), []
+        problems, fine = str(error).splitlines(), list[str]()
     else:
         problems, fine = inspect_data(loaded)
     printer = Printer(as_json=as_json)
@@ -50,7 +54,10 @@ def inspect_data(loaded: Loaded) -> tuple[list[str], list[str]]:
     if folder.exists() and not (folder.is_dir() and os.access(folder, os.R_OK | os.W_OK | os.X_OK)):
         return [f"server.data_dir: {folder} is not a folder that this user may write: give another"], fine
     fine.append(f"data folder {folder}" + ("" if folder.exists() else ", which the first start makes"))
-    database = database_file(loaded)
+    try:
+        database = database_file(loaded)
+    except StorageError as error:
+        return [f"storage.database: {error}"], fine
     if not database.exists():
         return [], [*fine, f"database {database}, which the first start makes"]
     from trebuchet.storage.migrations import HEAD, current_revision
@@ -69,6 +76,13 @@ def inspect_data(loaded: Loaded) -> tuple[list[str], list[str]]:
     return [], [*fine, f"database {database} has schema {revision}; the next start brings it to {HEAD}"]
 
 
+def database_file(loaded: Loaded) -> Path:
+    """The file of the database in force. Raises StorageUnavailable for a URL of no engine."""
+    from trebuchet.storage import sqlite_file
+
+    return sqlite_file(loaded.settings.storage.database.reveal(), data_folder(loaded))
+
+
 def settings(
     config: ConfigFile = None,
     data: DataFolder = None,
@@ -78,7 +92,7 @@ def settings(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print every setting: its value in force, where that came from, and its default."""
+    """Print every setting and where its value came from."""
     if markdown:
         sys.stdout.write(reference_markdown())
         return
@@ -97,7 +111,10 @@ def settings(
 
 
 def migrate(config: ConfigFile = None, data: DataFolder = None, assignments: Assignments = None) -> None:
-    """Bring the database to this version's schema. Every start does it too."""
+    """Bring the database to this version's schema.
+
+    Every start does so, too.
+    """
     loaded = read_settings(config, {"server.data_dir": data}, assignments or ())
     database = database_file(loaded)
     from trebuchet.storage import migrations

@@ -66,9 +66,10 @@ def send(
         str | None, typer.Option(envvar=SECRET, help="Its secret; the variable is safer than the option.")
     ] = None,
 ) -> None:
-    """Send a message through the public API and follow it to its end.
+    """Send a message and follow it to its end.
 
-    Without credentials, those of the first account are read from the gateway's data folder.
+    It goes through the public API. Without credentials, those of the first account are read from the
+    gateway's data folder.
     """
     left_s = _time_left(session, timeout)
     login = account_login(account, token, secret, session.data)
@@ -118,7 +119,7 @@ def tail(
     account: Annotated[str | None, typer.Option(metavar="ID", help="Only of this account.")] = None,
     application: Annotated[str | None, typer.Option(metavar="ID", help="Only of this application.")] = None,
 ) -> None:
-    """Follow everything that happens, one line each, until Ctrl-C."""
+    """Follow everything that happens, until Ctrl-C."""
     open_feed = _feed_opener(session, {"account": account})
     with open_feed() as feed:
         for event in _events(session, feed, open_feed, lambda: math.inf):
@@ -142,8 +143,9 @@ def wait(
     ] = None,
     timeout: Timeout = "30s",
 ) -> None:
-    """Wait for an event that matches all that is given, for shell tests: exit code 0, or 1 when time is up.
+    """Wait for an event; for tests in shell scripts.
 
+    It must match all that is given. Exit code 0 when it came, 1 when time is up.
     With --message, events that have already happened count.
     """
     if message is None and to is None and contains is None:
@@ -275,7 +277,7 @@ def _with_past(
             yield from _stored(session.admin, message)
         elif since_ms is not None:
             query: dict[str, object] = {"destination": to, "from": iso_ms(since_ms)}
-            for page in pages(session.admin, "/admin/v1/messages", query, limit=CATCH_UP_MAX, token="page"):  # noqa: S106
+            for page in pages(session.admin, "/admin/v1/messages", query, limit=CATCH_UP_MAX, next_as="page"):
                 for item in page["items"]:
                     yield from _stored(session.admin, item["id"])
 

@@ -42,7 +42,10 @@ def messages(
     to_time: ToTime = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Most messages to print.")] = 100,
 ) -> None:
-    """List messages, newest first; never their texts. All filters given must match."""
+    """List messages, newest first, without their texts.
+
+    All filters given must match.
+    """
     now_ms = session.now_ms()
     query: dict[str, object] = {
         "account": account,
@@ -58,7 +61,7 @@ def messages(
         "from": from_time and moment(from_time, now_ms),
         "to": to_time and moment(to_time, now_ms),
     }
-    answers = list(pages(session.admin, "/admin/v1/messages", query, limit=limit, token="page"))  # noqa: S106
+    answers = list(pages(session.admin, "/admin/v1/messages", query, limit=limit, next_as="page"))
     items = [item for answer in answers for item in answer["items"]]
     session.printer.items(COLUMNS, items)
     if answers[-1].get("next"):
@@ -70,7 +73,10 @@ def show(
     message_id: Annotated[str, typer.Argument(metavar="ID", help="The id in the answer to the request.")],
     text: Annotated[bool, typer.Option("--text", help="Show the text too.")] = False,
 ) -> None:
-    """Print a message's whole life: request, route, encoding, segments, exchanges, receipts, callbacks."""
+    """Print the whole life of a message.
+
+    Request, route, encoding, segments, exchanges with carriers, receipts, events, and every callback tried.
+    """
     life = session.admin.call(
         "GET", f"/admin/v1/messages/{quote(message_id, safe='')}", query={"text": text or None}
     ).content
@@ -90,7 +96,10 @@ def replay(
     to_time: ToTime = None,
     failed: Annotated[bool, typer.Option("--failed", help="Only events that no try delivered.")] = False,
 ) -> None:
-    """Call back once more: single events, those of a message, or a range of an application."""
+    """Call back once more.
+
+    Single events, those of a message, or a range of an application.
+    """
     body = replay_request(event_ids, message, application)
     now_ms = session.now_ms()
     range_given = {

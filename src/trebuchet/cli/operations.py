@@ -13,7 +13,7 @@ def register(app: typer.Typer) -> None:
 
 
 def links(session: Session) -> None:
-    """List the links to carriers: state, and what waits in their lanes."""
+    """List the links to carriers and their lanes."""
     answer = session.admin.call("GET", "/admin/v1/links").content
     session.printer.items(("carrier_id", "kind", "state", "lanes"), answer["items"])
 

@@ -80,11 +80,11 @@ def described(
 
 
 def pages(
-    client: Client, path: str, query: dict[str, object], *, limit: int, token: str = "after"
+    client: Client, path: str, query: dict[str, object], *, limit: int, next_as: str = "after"
 ) -> Iterator[Any]:
     """Answers of a list, page by page, until `limit` items came or there are no more.
 
-    `token` is the name of the parameter that asks for the next page.
+    `next_as` is the name of the parameter that asks for the next page.
     """
     page_max = 1000
     while limit > 0:
@@ -93,4 +93,4 @@ def pages(
         limit -= len(answer["items"])
         if not answer.get("next"):
             return
-        query = {**query, token: answer["next"]}
+        query = {**query, next_as: answer["next"]}

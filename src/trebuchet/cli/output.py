@@ -31,11 +31,8 @@ class Printer:
 
     def __init__(self, *, as_json: bool = False) -> None:
         self.as_json = as_json
-        self._console: Console | None = None
-        if not as_json and sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
-            from rich.console import Console
-
-            self._console = Console(highlight=False, soft_wrap=True)
+        on_terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+        self._console = _console() if on_terminal and not as_json else None
 
     def line(self, line: Line) -> None:
         """Print a line at once, for those who watch."""
@@ -87,6 +84,12 @@ class Printer:
         width = max(map(len, item), default=0)
         for name, value in item.items():
             self.line(Line(f"{name:<{width}}  {cell_text(value)}"))
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=True)
 
 
 def cell_text(value: object) -> str:

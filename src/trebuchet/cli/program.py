@@ -61,7 +61,11 @@ def complain(text: str, code: Code) -> int:
 def program(arguments: Sequence[str]) -> typer.Typer:
     """The command tree: only the module that `arguments` asks for, or all when they ask for help."""
     app = typer.Typer(
-        name="trebuchet", help=HELP, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=True
+        name="trebuchet",
+        help=HELP,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,  # help and usage errors are as plain as a pipe needs them, and Rich stays out
     )
     app.callback()(root)
     asked = MODULES.get(arguments[0]) if arguments else None

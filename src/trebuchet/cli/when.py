@@ -3,8 +3,8 @@
 import re
 from datetime import UTC, datetime
 
-from trebuchet.clock import iso_ms
 from trebuchet.cli.outcome import Code, CommandError
+from trebuchet.clock import iso_ms
 
 UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 DURATION_MAX_MS = 366 * UNITS_MS["d"]

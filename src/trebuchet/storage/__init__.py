@@ -13,17 +13,19 @@ def open_store(url: str, data_dir: Path) -> Store:
 
     Raises StorageUnavailable for a URL of no engine.
     """
-    scheme, _, rest = url.partition("://")
-    if not url:
-        return _sqlite(data_dir / FILE)
-    if scheme == "sqlite":
-        return _sqlite(
-            Path("/" + rest.removeprefix("/") if rest.startswith("//") else rest.removeprefix("/"))
-        )
-    raise StorageUnavailable(f"no storage engine for {scheme or url!r}: use sqlite:///FILE")
-
-
-def _sqlite(path: Path) -> Store:
     from trebuchet.storage.sqlite.engine import SqliteStore  # noqa: PLC0415  # each engine only when it is used
 
-    return SqliteStore(str(path))
+    return SqliteStore(str(sqlite_file(url, data_dir)))
+
+
+def sqlite_file(url: str, data_dir: Path) -> Path:
+    """The file that a database URL names: `sqlite:///FILE`, with one more slash for an absolute path.
+
+    Raises StorageUnavailable for a URL of no engine.
+    """
+    if not url:
+        return data_dir / FILE
+    scheme, _, rest = url.partition("://")
+    if scheme == "sqlite":
+        return Path("/" + rest.lstrip("/") if rest.startswith("//") else rest.removeprefix("/"))
+    raise StorageUnavailable(f"no storage engine for {scheme or url!r}: use sqlite:///FILE")

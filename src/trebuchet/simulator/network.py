@@ -1,0 +1,373 @@
+"""The simulated network: takes messages, shows them on handsets, gives receipts, and survives our restart.
+
+It is a carrier's network, so it keeps its own promise: what it answers with "accepted" is in its ledger. After a
+restart it gives the receipts of the last hour again. One that is given twice changes nothing at our side; one
+that were forgotten would leave a message without an end.
+
+Submits of one loop turn share one record. Receipts wait in one queue with one timer. Nothing else is done per
+message, because every benchmark of the gateway runs through here.
+"""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Final
+
+from trebuchet.clock import Clock, Ids
+from trebuchet.model.message import Delivery, Kind
+from trebuchet.model.receipt import Receipt
+from trebuchet.protocols import sms
+from trebuchet.simulator import scenario
+from trebuchet.simulator.base import Key, Ledger, NoLink, Port, Reply, Submission, Typed
+from trebuchet.simulator.handsets import Handset, Handsets, Memory, Power
+from trebuchet.simulator.plan import Plan
+from trebuchet.simulator.scenario import Answer, Fate, PlannedReceipt
+from trebuchet.storage.base import HandsetMessage
+
+_REPEAT_MS: Final = 3_600_000  # receipts of this long ago are given again after a restart
+_TAIL_MAX: Final = 100_000
+_PLANNED_MAX: Final = (
+    400_000  # messages whose receipt or answer is still to come; beyond, submits are throttled
+)
+_UNACKNOWLEDGED_MAX: Final = 2_000  # receipts that a link has been given and has not stored yet
+_AGAIN_MS: Final = 1_000
+_PAUSED_MAX: Final = 10_000  # messages remembered to have been throttled once
+
+
+class _Outlet:
+    """What the network keeps for one carrier, link or no link."""
+
+    __slots__ = ("carrier_id", "pending", "port", "refuses", "unacknowledged")
+
+    def __init__(self, carrier_id: str) -> None:
+        self.carrier_id = carrier_id
+        self.port: Port | None = None
+        self.refuses: Reply | None = None  # what every submit is answered with until its moment has passed
+        self.pending: deque[Receipt] = deque()
+        self.unacknowledged: dict[asyncio.Future[None], Receipt] = {}
+
+
+_Pairs = Sequence[tuple[Fate, HandsetMessage]]  # one per delivery
+_Taken = tuple[_Outlet, Submission, Fate, _Pairs]
+
+
+class SimulatedNetwork:
+    """All calls in one event loop; none blocks but `start` and `type`.
+
+    `chance` decides delays and ids: a seeded one repeats itself. Delays are in milliseconds.
+    """
+
+    def __init__(
+        self, clock: Clock, chance: random.Random, *, delay_min_ms: int, delay_max_ms: int, ledger: Ledger
+    ) -> None:
+        self.handsets = Handsets()
+        self._clock = clock
+        self._chance = chance
+        self._delay_ms = delay_min_ms
+        self._spread_ms = max(delay_max_ms - delay_min_ms, 0) + 1
+        self._ledger = ledger
+        self._ids = Ids(chance.randbytes)
+        self._loop = asyncio.get_running_loop()
+        self._outlets: dict[str, _Outlet] = {}
+        self._turn: list[tuple[_Outlet, Submission]] = []
+        self._recording: dict[asyncio.Future[None], Sequence[_Taken]] = {}
+        self._paused_once: dict[Key, None] = {}
+        self._plan = Plan(clock)
+
+    async def start(self) -> None:
+        """Remember what was there before the last stop. Receipts go out as soon as their link is attached."""
+        now_ms = self._clock.now_ms()
+        since_ms = now_ms - _REPEAT_MS - scenario.DELAY_MAX_MS
+        for row in await self._ledger.tail(since_ms, _TAIL_MAX):
+            if row.direction != "mt":
+                continue
+            memory = scenario.recall(row.fate)
+            if memory.shown:
+                self.handsets.show(row)
+            # A row from the future was written under a clock that had been advanced.
+            at_ms = min(row.at_ms, now_ms)
+            outlet = self._outlet(memory.carrier_id)
+            for planned in memory.receipts:
+                if at_ms + planned.delay_ms >= now_ms - _REPEAT_MS:
+                    due_ms = at_ms + planned.delay_ms
+                    self._plan.add(due_ms, self._emit, outlet, row, memory.segments, planned)
+
+    async def stop(self) -> None:
+        """Forget everything that is still to come; the ledger has it. May be called twice."""
+        self._plan.close()
+
+    # ---- links ----
+
+    def attach(self, port: Port) -> None:
+        """A link is there for its carrier: it gets the receipts that wait for it."""
+        outlet = self._outlet(port.carrier_id)
+        outlet.port = port
+        outlet.refuses = None
+        self._loop.call_soon(self._give, outlet)
+
+    def detach(self, port: Port) -> None:
+        """A link is gone. What it submitted is not answered any more; receipts wait for the next one."""
+        outlet = self._outlet(port.carrier_id)
+        if outlet.port is port:
+            outlet.port = None
+
+    def submit(self, port: Port, submission: Submission) -> None:
+        """Take one submission; the link gets its reply later, never during this call."""
+        if not self._turn:
+            self._loop.call_soon(self._take_turn)
+        self._turn.append((self._outlet(port.carrier_id), submission))
+
+    def _outlet(self, carrier_id: str) -> _Outlet:
+        outlet = self._outlets.get(carrier_id)
+        if outlet is None:
+            outlet = self._outlets[carrier_id] = _Outlet(carrier_id)
+        return outlet
+
+    def _take_turn(self) -> None:
+        """Decide on everything that was submitted in this turn of the loop, and record what is taken."""
+        turn, self._turn = self._turn, []
+        now_ms = self._clock.now_ms()
+        if self._plan.size > _PLANNED_MAX:
+            for outlet, _ in turn:
+                outlet.refuses = Reply(
+                    Answer.THROTTLED, until_ms=now_ms + _AGAIN_MS, words="simulated queue is full"
+                )
+        taken: list[_Taken] = []
+        rows: list[HandsetMessage] = []
+        replies: dict[_Outlet, list[tuple[Key, Reply]]] = {}
+        for outlet, submission in turn:
+            if outlet.refuses is not None and outlet.refuses.until_ms > now_ms:
+                replies.setdefault(outlet, []).append((submission.work_key, outlet.refuses))
+                continue
+            fates = self._fates(submission)
+            speaking = _speaking(fates)
+            if not speaking.taken:
+                reply = self._contrary(outlet, submission, speaking, now_ms)
+                if reply is not None:
+                    replies.setdefault(outlet, []).append((submission.work_key, reply))
+                continue
+            pairs = [
+                (fate, self._row(outlet, submission, delivery, fate, now_ms))
+                for fate, delivery in zip(fates, submission.deliveries, strict=True)
+            ]
+            rows += [row for _, row in pairs]
+            taken.append((outlet, submission, speaking, pairs))
+        self._answer(replies)
+        if taken:
+            future = self._ledger.record(rows)
+            self._recording[future] = taken
+            future.add_done_callback(self._recorded)
+
+    def _fates(self, submission: Submission) -> list[Fate]:
+        attempt = submission.attempt + (submission.work_key in self._paused_once)
+        text = submission.message.text
+        chance, least_ms, spread_ms = self._chance.random, self._delay_ms, self._spread_ms
+        fates = []
+        for delivery in submission.deliveries:
+            fate = scenario.decide(delivery.to, text, attempt, least_ms + int(chance() * spread_ms))
+            handset = self.handsets.find(delivery.to)
+            if handset is not None and handset.memory is Memory.FULL and fate.taken and fate.shown:
+                fate = scenario.failed(scenario.HANDSET_FULL, least_ms)
+            fates.append(fate)
+        return fates
+
+    def _contrary(self, outlet: _Outlet, submission: Submission, fate: Fate, now_ms: int) -> Reply | None:
+        """The answer to a submit that is not taken. None: it comes, as lost, when it is given up."""
+        words = f"simulated {fate.answer}"
+        until_ms = now_ms + fate.pause_ms
+        if fate.answer is Answer.LOST:
+            self._plan.add(now_ms + scenario.ANSWER_TIMEOUT_MS, self._give_up, outlet, submission.work_key)
+            return None
+        if fate.answer is Answer.REFUSED:
+            return Reply(
+                fate.answer, error_code=fate.error_code, words=scenario.carrier_words(fate.error_code)
+            )
+        if fate.answer is Answer.BUSY:
+            return Reply(fate.answer, error_code=fate.error_code, until_ms=until_ms, words=words)
+        # Neither counts as an attempt, so the network itself must know that it was so once.
+        if len(self._paused_once) >= _PAUSED_MAX:
+            del self._paused_once[next(iter(self._paused_once))]
+        self._paused_once[submission.work_key] = None
+        outlet.refuses = Reply(fate.answer, until_ms=until_ms, words=words)
+        if fate.answer is Answer.DOWN and outlet.port is not None:
+            outlet.port.down(until_ms)
+        return outlet.refuses
+
+    def _row(
+        self, outlet: _Outlet, submission: Submission, delivery: Delivery, fate: Fate, now_ms: int
+    ) -> HandsetMessage:
+        message = submission.message
+        segments = message.segment_count if message.kind is Kind.SMS else 1
+        return HandsetMessage(
+            self._ids.message_id(now_ms),
+            delivery.to,
+            message.source,
+            "mt",
+            message.text,
+            message.media or (),
+            message.destinations if len(submission.deliveries) > 1 else (),
+            f"{message.id}/{delivery.recipient}",
+            scenario.remember(fate, segments, outlet.carrier_id),
+            now_ms,
+        )
+
+    def _recorded(self, future: "asyncio.Future[None]") -> None:
+        """The rows of one turn are committed, or not: only now the network has answered."""
+        taken = self._recording.pop(future)
+        now_ms = self._clock.now_ms()
+        replies: dict[_Outlet, list[tuple[Key, Reply]]] = {}
+        if future.cancelled() or future.exception() is not None:
+            reply = Reply(
+                Answer.THROTTLED, until_ms=now_ms + _AGAIN_MS, words="simulated network cannot store"
+            )
+            for outlet, submission, _, _ in taken:
+                replies.setdefault(outlet, []).append((submission.work_key, reply))
+            self._answer(replies)
+            return
+        for outlet, submission, speaking, pairs in taken:
+            message = submission.message
+            segments = message.segment_count if message.kind is Kind.SMS else 1
+            for fate, row in pairs:
+                self._deliver(outlet, row, segments, fate, now_ms)
+            reply = Reply(
+                Answer.ACCEPTED, tuple([_segment_ids(row.network_id, segments) for _, row in pairs])
+            )
+            if speaking.answer is Answer.LOST:
+                due_ms = now_ms + scenario.ANSWER_TIMEOUT_MS
+                self._plan.add(due_ms, self._give_up, outlet, submission.work_key)
+            elif speaking.answer_delay_ms:
+                due_ms = now_ms + speaking.answer_delay_ms
+                self._plan.add(due_ms, self._answer, {outlet: [(submission.work_key, reply)]})
+            else:
+                replies.setdefault(outlet, []).append((submission.work_key, reply))
+        self._answer(replies)
+
+    def _answer(self, replies: Mapping[_Outlet, Sequence[tuple[Key, Reply]]]) -> None:
+        for outlet, answered in replies.items():
+            if outlet.port is not None:
+                outlet.port.answered(answered)
+
+    def _give_up(self, outlet: _Outlet, key: Key) -> None:
+        self._answer({outlet: [(key, Reply(Answer.LOST, words="no answer within 10 s"))]})
+
+    # ---- handsets ----
+
+    def _deliver(self, outlet: _Outlet, row: HandsetMessage, segments: int, fate: Fate, now_ms: int) -> None:
+        if fate.shown:
+            handset = self.handsets.find(row.handset)
+            if handset is not None and handset.power is Power.OFF:
+                self._hold(outlet, row, segments, fate, handset)
+                return
+            self.handsets.show(row)
+        for planned in fate.receipts:
+            self._plan.add(now_ms + planned.delay_ms, self._emit, outlet, row, segments, planned)
+
+    def _hold(
+        self, outlet: _Outlet, row: HandsetMessage, segments: int, fate: Fate, handset: Handset
+    ) -> None:
+        if not self.handsets.hold(handset, partial(self._arrive, outlet, row, segments, fate)):
+            full = scenario.failed(scenario.HANDSET_FULL, self._delay_ms)
+            self._deliver(outlet, row, segments, full, self._clock.now_ms())
+
+    def _arrive(self, outlet: _Outlet, row: HandsetMessage, segments: int, fate: Fate) -> None:
+        self._deliver(outlet, row, segments, fate, self._clock.now_ms())
+
+    async def type(
+        self,
+        handset: str,
+        number: str,
+        text: str,
+        media: Sequence[str] = (),
+        participants: Sequence[str] = (),
+    ) -> str:
+        """A message from a handset to one of our numbers. Returns its id once the gateway has stored it.
+
+        `participants` are all recipients of a group message, `number` among them. Raises NoLink, the gateway's
+        own error if it does not take it, and sms.SmsError for a text that no number of segments can carry.
+        """
+        mms = bool(media) or len(participants) > 1
+        counted = None if mms else sms.count(text)
+        now_ms = self._clock.now_ms()
+        port = next((o.port for o in self._outlets.values() if _is_up(o, now_ms)), None)
+        if port is None:
+            raise NoLink("no simulated carrier is up")
+        typed = Typed(
+            id=self._ids.message_id(now_ms),
+            handset=handset,
+            number=number,
+            participants=tuple(participants) if len(participants) > 1 else (),
+            text=text,
+            media=tuple(media),
+            segment_count=counted.segments if counted else 1,
+            encoding=counted.encoding.value if counted else "",
+        )
+        await port.typed(typed)
+        row = HandsetMessage(
+            typed.id, handset, number, "mo", text, typed.media, typed.participants, "", "", now_ms
+        )
+        await self._ledger.record([row])
+        return typed.id
+
+    # ---- receipts ----
+
+    def _emit(self, outlet: _Outlet, row: HandsetMessage, segments: int, planned: PlannedReceipt) -> None:
+        now_ms = self._clock.now_ms()
+        words = scenario.carrier_words(planned.error_code)
+        for number, network_id in enumerate(_segment_ids(row.network_id, segments)):
+            outlet.pending.append(
+                Receipt(
+                    carrier_id=outlet.carrier_id,
+                    carrier_message_id=network_id,
+                    state=planned.state,
+                    error_code=planned.error_code,
+                    error=words,
+                    reference=f"{row.reference}/{number}",
+                    at_ms=now_ms,
+                )
+            )
+        self._give(outlet)
+
+    def _give(self, outlet: _Outlet) -> None:
+        """Hand pending receipts to the link, as many as it may hold unacknowledged."""
+        pending, unacknowledged, port = outlet.pending, outlet.unacknowledged, outlet.port
+        if port is None:
+            return
+        while pending and len(unacknowledged) < _UNACKNOWLEDGED_MAX:
+            receipt = pending.popleft()
+            future = port.receipt(receipt)
+            unacknowledged[future] = receipt
+            future.add_done_callback(partial(self._acknowledged, outlet))
+
+    def _acknowledged(self, outlet: _Outlet, future: "asyncio.Future[None]") -> None:
+        receipt = outlet.unacknowledged.pop(future)
+        if future.cancelled() or future.exception() is not None:
+            self._plan.add(self._clock.now_ms() + _AGAIN_MS, self._repeat, outlet, receipt)
+        if outlet.pending:
+            self._give(outlet)
+
+    def _repeat(self, outlet: _Outlet, receipt: Receipt) -> None:
+        outlet.pending.append(receipt)
+        self._give(outlet)
+
+
+def _is_up(outlet: _Outlet, now_ms: int) -> bool:
+    refuses = outlet.refuses
+    broken = refuses is not None and refuses.answer is Answer.DOWN and refuses.until_ms > now_ms
+    return outlet.port is not None and not broken
+
+
+def _speaking(fates: Sequence[Fate]) -> Fate:
+    """The fate that decides on the one answer to a submit for several recipients."""
+    if len(fates) == 1:
+        return fates[0]
+    contrary = (f for f in fates if not f.taken)
+    late = (f for f in fates if f.answer is not Answer.ACCEPTED or f.answer_delay_ms)
+    return next(contrary, None) or next(late, fates[0])
+
+
+def _segment_ids(network_id: str, segments: int) -> tuple[str, ...]:
+    if segments == 1:
+        return (network_id,)
+    return (network_id, *(f"{network_id}-{number}" for number in range(2, segments + 1)))

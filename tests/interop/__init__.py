@@ -1,0 +1,1 @@
+"""Foreign programs that speak to us unchanged: official SDKs."""

@@ -1,0 +1,63 @@
+"""From flags to settings, and what keeps a gateway from starting."""
+
+import pytest
+
+from trebuchet.cli import connection
+from trebuchet.cli.outcome import Code, CommandError
+from trebuchet.cli.serve import check_callback_url, parse_assignments, start_problem
+from trebuchet.settings import load
+
+
+def test_assignments_by_name() -> None:
+    """The value may hold `=` or be empty, and the last of a name wins."""
+    assert parse_assignments(["a.b=1", "c.d=x=y", "e.f=", "a.b=2"]) == {"a.b": "2", "c.d": "x=y", "e.f": ""}
+
+
+def test_what_is_no_assignment_is_named() -> None:
+    """Each one, with how to write it."""
+    with pytest.raises(CommandError) as refused:
+        parse_assignments(["a.b=1", "c.d", "=x"])
+    assert refused.value.code is Code.REFUSED
+    assert str(refused.value).splitlines() == [
+        "flag --set: 'c.d' is not NAME=VALUE",
+        "flag --set: '=x' is not NAME=VALUE",
+        "Write it like --set callbacks.timeout_s=5",
+    ]
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "localhost:1", "http://u:p@h/"])
+def test_a_callback_url_that_cannot_be_called_is_refused(url: str) -> None:
+    """Before anything is started or stored."""
+    with pytest.raises(CommandError, match="flag --callback-url: "):
+        check_callback_url(url)
+
+
+def test_a_callback_url_is_optional() -> None:
+    """None, http and https are taken."""
+    for url in (None, "http://127.0.0.1:9000/hook", "https://example.com/hook"):
+        check_callback_url(url)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (
+            OSError(98, "cannot listen on 127.0.0.1:8080: in use; choose another with --port"),
+            "the gateway could not start: cannot listen on 127.0.0.1:8080: in use; choose another with --port",
+        ),
+        (
+            PermissionError(13, "Permission denied", "/var/lib/x"),
+            "/var/lib/x: Permission denied; name a folder that this user may write with --data",
+        ),
+        (OSError("no reason"), "the gateway could not start: no reason"),
+    ],
+)
+def test_what_kept_it_from_starting(error: OSError, text: str) -> None:
+    """What is wrong and what to do, without an error number."""
+    assert start_problem(error) == text
+
+
+def test_the_variables_of_the_command_line_are_no_settings() -> None:
+    """A shell that is set up for `trebuchet send` can start a gateway, too."""
+    names = (connection.ADMIN_TOKEN, connection.ACCOUNT, connection.TOKEN, connection.SECRET, "TREBUCHET_URL")
+    assert load("", dict.fromkeys(names, "x"), {}).sources == load("", {}, {}).sources
