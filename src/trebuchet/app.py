@@ -20,6 +20,7 @@ from trebuchet.accept import Acceptor, AcceptSettings
 from trebuchet.admin import app as admin
 from trebuchet.admin import bootstrap
 from trebuchet.admin.context import AdminContext, LinkStatus
+from trebuchet.admin.secrets import new_secret
 from trebuchet.api import app as api
 from trebuchet.api.create import CreateMessage
 from trebuchet.api.hot import make_protocol
@@ -388,7 +389,7 @@ class Gateway:
             return DEMO_ADMIN_TOKEN
         path = self.admin_token_path
         if not path.exists():
-            _write_private(path, bootstrap.new_admin_token(os.urandom).encode())
+            _write_private(path, new_secret(os.urandom).encode())
         return path.read_text().strip()
 
     @property

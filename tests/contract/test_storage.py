@@ -128,13 +128,22 @@ async def test_a_change_that_cannot_be_done_disturbs_no_other(store: Store) -> N
 
 async def test_a_failed_batch_is_repeated_without_losing_receipts(store: Store) -> None:
     """A receipt that waits for a settlement is matched, also when the settlement shares its batch with a failure."""
-    known, submitted = message(1), message(2)
-    await write(store, outbound(known), outbound(submitted), Claim([key(submitted)], T0))
+    of = message()
+    await do(store, outbound(of))
     await do(store, RecordReceipt(receipt("c-1")))
-    failed, settled = await write(store, outbound(known), taken(submitted, "c-1"))
+    unencodable = receipt("c-2", error="\ud800")
+    settled, failed = await write(store, taken(of, "c-1"), RecordReceipt(unencodable))
     assert isinstance(failed, StorageError)
     assert settled.matched_receipts == 1
-    assert (await only_delivery(store, submitted)).state is State.DELIVERED
+    assert (await only_delivery(store, of)).state is State.DELIVERED
+
+
+async def test_a_change_that_makes_no_sense_is_answered(store: Store) -> None:
+    """Whatever goes wrong in a change, it is answered with an error and the store goes on."""
+    nonsense, good = await write(store, Prune("nonsense", T0, 10), outbound(message()))
+    assert isinstance(nonsense, StorageError)
+    assert good is None
+    assert await due(store) == [key(message())]
 
 
 async def test_an_accept_that_fails_leaves_nothing_of_itself(store: Store) -> None:
@@ -601,7 +610,7 @@ async def test_a_receipt_that_overtakes_the_response_waits_for_it(engine: Engine
         await do(store, outbound(of))
         await do(store, Claim([key(of)], T0))
         parked = await do(store, RecordReceipt(receipt("c-1")))
-        assert (parked.matched, parked.announcements) == (False, [])
+        assert (parked.matched, list(parked.announcements)) == (False, [])
         assert [r.carrier_message_id for r in await store.unmatched_receipts(10)] == ["c-1"]
         if not restarted:
             await settles_with_its_receipt(store, of)

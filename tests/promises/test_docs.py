@@ -3,17 +3,22 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
 from tools import build_docs
 
+from trebuchet.api.wire import send_answer
+from trebuchet.callbacks.payload import render
 from trebuchet.cli.program import MODULES
 from trebuchet.model.account import CallbackAuth, InDoubt, Profile
-from trebuchet.model.errorcodes import ERROR_CODES
-from trebuchet.model.events import EventType
+from trebuchet.model.errorcodes import ERROR_CODES, wire_name
+from trebuchet.model.events import DESCRIPTIONS, Event, EventType
+from trebuchet.model.message import Direction, Kind, Message
 from trebuchet.model.status import State
 from trebuchet.settings import Settings, load, rows
 from trebuchet.telemetry import METRICS
@@ -202,6 +207,61 @@ def test_json_examples_are_json() -> None:
             pytest.fail(f"{place}: {error}")
 
 
+def example_message(shown: dict[str, Any], profile: Profile) -> Message:
+    """A message that an example shows."""
+    return Message(
+        id=shown["id"],
+        account_id="u-demo",
+        application_id=shown["applicationId"],
+        direction=Direction(shown["direction"]),
+        kind=Kind.MMS if "media" in shown or len(shown["to"]) > 1 else Kind.SMS,
+        owner=shown["owner"],
+        source=shown["from"],
+        destinations=tuple(shown["to"]),
+        text=shown["text"],
+        media=tuple(shown["media"]) if "media" in shown else None,
+        tag=shown.get("tag"),
+        priority=shown.get("priority"),
+        expiration=shown.get("expiration"),
+        valid_until_ms=0,
+        segment_count=shown["segmentCount"],
+        encoding="GSM-7",
+        profile=profile,
+        received_ms=milliseconds(shown["time"]),
+    )
+
+
+def milliseconds(written: str) -> int:
+    return round(datetime.fromisoformat(written).timestamp() * 1000)
+
+
+def compact(text: str) -> str:
+    """JSON without blanks between its parts; the order of keys stays."""
+    return json.dumps(json.loads(text), separators=(",", ":"), ensure_ascii=False)
+
+
+def test_callback_examples_are_what_is_posted() -> None:
+    """Each example of a callback is, but for blanks, what the gateway POSTs for such an event."""
+    examples = [(place, text) for place, text in blocks("json") if text.startswith("[")]
+    for place, text in examples:
+        (shown,) = json.loads(text)
+        type_, code = EventType(shown["type"]), shown.get("errorCode")
+        profile = Profile.CATAPULT if shown["message"]["text"] else Profile.CURRENT
+        expected = wire_name(code) if code else DESCRIPTIONS[type_]
+        event = Event("", "", 0, type_, shown["to"], code, expected, milliseconds(shown["time"]))
+        assert render(event, example_message(shown["message"], profile)).decode() == compact(text), place
+    assert {json.loads(text)[0]["type"] for _, text in examples} == set(EventType)
+
+
+def test_answer_examples_are_what_is_answered() -> None:
+    """Each example of a 202 is, but for blanks, what the gateway answers for such a message."""
+    examples = [(place, text) for place, text in blocks("json") if text.startswith('{"id"')]
+    for place, text in examples:
+        message = example_message(json.loads(text), Profile.CATAPULT)
+        assert send_answer(message).decode() == compact(text), place
+    assert len(examples) >= 2
+
+
 def test_toml_examples_are_settings() -> None:
     """Every TOML block is a configuration that the gateway takes."""
     for place, text in blocks("toml"):
@@ -217,4 +277,16 @@ def test_python_examples_compile() -> None:
 def test_telephone_numbers_are_nobodys() -> None:
     """Examples use only numbers that cannot be anybody's."""
     wrong = [(p.name, n) for p in PAGES for n in TELEPHONE.findall(text_of(p)) if not HARMLESS.fullmatch(n)]
+    assert wrong == []
+
+
+def test_paths_in_the_text_exist() -> None:
+    """A file of the repository that a page names is there."""
+    path = re.compile(r"(?:src|tests|bench|tools|docs|requirements)/[\w./-]+")
+    wrong = [
+        (page.name, name)
+        for page in PAGES
+        for name in CODE.findall(text_of(page))
+        if path.fullmatch(name) and not (ROOT / name).exists()
+    ]
     assert wrong == []

@@ -41,7 +41,7 @@ LEVELS = {
     "app": 4,
     "cli": 5,
     "testing": 5,
-    "__main__": 5,
+    "__main__": 6,
 }
 
 # (importer, imported) of one level → why it may.

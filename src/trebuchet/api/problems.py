@@ -1,25 +1,38 @@
 """Answers that are not a success, in the shapes that clients of every generation of the API understand.
 
-Every body has `type` and `description`, and `message` beside them, which the catapult-era SDKs read.
+Every body has `type` and `description`, and `message` beside them: the SDKs of 2018 read that, and one of
+them fails on an answer without it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 
 import msgspec
 
 from trebuchet.clock import iso_ms
+from trebuchet.errors import TrebuchetError
 from trebuchet.model.account import Profile
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
+LIST_RETRY_AFTER_S = 300
+_UNAVAILABLE_RETRY_AFTER_S = 5
+_CHALLENGE: Headers = ((b"WWW-Authenticate", b'Basic realm="messages", charset="UTF-8"'),)
+
 
 class FieldError(msgspec.Struct, frozen=True, rename="camel"):
+    """What is wrong with one field of a request."""
+
     field_name: str
     description: str
 
 
-class Problem(Exception):
-    """An answer in place of what was asked for. Raise it; the edge encodes it."""
+class Problem(TrebuchetError):
+    """An answer in place of what was asked for: raise it, and the edge encodes it.
+
+    `headers` come on top of those that every answer has. `more` are keys of the body beside the usual ones;
+    a `message` among them stands in place of the description's copy.
+    """
 
     def __init__(
         self,
@@ -29,7 +42,7 @@ class Problem(Exception):
         *,
         field_errors: Sequence[FieldError] = (),
         headers: Headers = (),
-        more: dict[str, object] | None = None,
+        more: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(f"{status} {type_}")
         self.status = status
@@ -41,14 +54,15 @@ class Problem(Exception):
 
     def encode(self) -> bytes:
         """The JSON body."""
-        body: dict[str, object] = {**self.more, "type": self.type, "description": self.description}
+        body: dict[str, object] = {"type": self.type, "description": self.description}
         if self.field_errors:
             body["fieldErrors"] = self.field_errors
-        body["message"] = self.more.get("message", self.description)
-        return msgspec.json.encode(body)
+        body["message"] = self.description
+        return msgspec.json.encode(body | dict(self.more))
 
 
 def invalid(field_errors: Sequence[FieldError]) -> Problem:
+    """400 that names every wrong field."""
     return Problem(400, "request-validation", "Your request could not be accepted", field_errors=field_errors)
 
 
@@ -57,27 +71,31 @@ def invalid_field(name: str, description: str) -> Problem:
 
 
 def malformed(description: str) -> Problem:
-    """A body that is not the JSON that we ask for."""
+    """400 for a request that cannot be read at all."""
     return Problem(400, "request-validation", description)
 
 
 def unauthorized(profile: Profile) -> Problem:
-    """No or wrong credentials. The wording changed in 2019."""
-    challenge: Headers = ((b"WWW-Authenticate", b'Basic realm="messaging"'),)
+    """401: no or wrong credentials. The wording changed in 2019."""
     if profile is Profile.CATAPULT:
-        return Problem(401, "authentication-error", "Invalid or missing credentials.", headers=challenge)
-    return Problem(401, "unauthorized", "Authentication Failed", headers=challenge)
+        return Problem(401, "authentication-error", "Invalid or missing credentials.", headers=_CHALLENGE)
+    return Problem(401, "unauthorized", "Authentication Failed", headers=_CHALLENGE)
 
 
 def forbidden(profile: Profile) -> Problem:
-    """Credentials of another account. The type was "unauthorized" until 2019."""
+    """403: credentials of another account. The type was "unauthorized" until 2019."""
     if profile is Profile.CATAPULT:
         return Problem(403, "unauthorized", "Access is denied.")
     return Problem(403, "forbidden", "Access Denied")
 
 
 def not_found(path: str, now_ms: int) -> Problem:
-    """The shape of the framework behind the original API, with our own two keys so that every client copes."""
+    """404 in both shapes at once.
+
+    The original API answered in its web framework's shape (`timestamp`, `status`, `error`, `message`,
+    `path`) for as long as its documentation can be followed, while its specification promises `type` and
+    `description`. Clients of the one take no notice of the keys of the other.
+    """
     return Problem(
         404,
         "not-found",
@@ -92,15 +110,17 @@ def not_found(path: str, now_ms: int) -> Problem:
 
 
 def method_not_allowed(allow: str) -> Problem:
+    """405; `allow` lists the methods that are, parted by commas."""
     return Problem(
         405,
         "method-not-allowed",
-        f"Method not allowed here. Allowed: {allow}",
-        headers=((b"Allow", allow.encode("latin-1")),),
+        f"This method is not allowed here. Allowed: {allow}",
+        headers=((b"Allow", allow.encode("latin-1", "replace")),),
     )
 
 
 def conflict(description: str) -> Problem:
+    """409: what exists stands in the way."""
     return Problem(409, "conflict", description)
 
 
@@ -117,6 +137,7 @@ def too_large(limit: int) -> Problem:
 
 
 def unsupported_content_type(sent: str) -> Problem:
+    """415; quotes the type that was sent."""
     return Problem(
         415,
         "unsupported-content-type",
@@ -125,43 +146,59 @@ def unsupported_content_type(sent: str) -> Problem:
 
 
 def queue_full(per_minute: float | None, capacity: float) -> Problem:
-    """429 as documented since 2017-08; `per_minute` None when it is the gateway's own queue that is full."""
+    """429 as documented since 2017-08. `per_minute` is None if it is the gateway's own queue that is full.
+
+    Has no Retry-After, as the original has none on this answer.
+    """
     if per_minute is None:
         description = (
             "The message queue is full and cannot accept more messages right now. "
-            f"The capacity of this queue is {capacity:g} messages. Reduce your message sending rate."
+            f"The capacity of this queue is {_plain(capacity)} messages. Reduce your message sending rate."
         )
     else:
         description = (
             "The SMS queue for your account is full and cannot accept more messages right now. "
-            f"Your allowed rate is {per_minute:g} messages per minute. "
-            f"The capacity of this queue is {capacity:g} messages (15 minutes). "
+            f"Your allowed rate is {_plain(per_minute)} messages per minute. "
+            f"The capacity of this queue is {_plain(capacity)} messages (15 minutes). "
             "Reduce your message sending rate, or contact support to increase your allowed rate."
         )
     return Problem(429, "max-message-queue-size-exceeded", description)
 
 
+def _plain(number: float) -> str:
+    """Without exponent, and without a fraction that says nothing."""
+    return f"{number:.2f}".rstrip("0").rstrip(".")
+
+
 def list_rate_limit() -> Problem:
+    """429 on a search. Spelt with underscores, unlike all other types."""
     return Problem(
         429,
         "rate_limit_exceeded",
         "Rate limit exceeded. Wait for Retry-After time before sending another request.",
-        headers=((b"Retry-After", b"300"),),
+        headers=((b"Retry-After", str(LIST_RETRY_AFTER_S).encode()),),
     )
 
 
 def internal() -> Problem:
+    """500. What went wrong is for our log, not for the client."""
     return Problem(500, "internal-server-error", "The request could not be processed")
 
 
 def unavailable() -> Problem:
+    """503: the database cannot take it now."""
     return Problem(
         503,
         "service-unavailable",
-        "The message could not be stored. Try again.",
-        headers=((b"Retry-After", b"5"),),
+        "The request could not be stored. Try again.",
+        headers=((b"Retry-After", str(_UNAVAILABLE_RETRY_AFTER_S).encode()),),
     )
 
 
 def other(status: int, description: str) -> Problem:
-    return Problem(status, "error", description)
+    """Any other status that the web framework answers; the type is the status in words."""
+    try:
+        type_ = HTTPStatus(status).phrase.lower().replace(" ", "-")
+    except ValueError:
+        type_ = "error"
+    return Problem(status, type_, description)

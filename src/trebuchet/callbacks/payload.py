@@ -1,20 +1,22 @@
-"""What is POSTed to applications; with `api/wire.py` the only place that knows the customer's field names.
+"""What is POSTed to an application: an array of exactly one event.
 
-The body is an array of exactly one event. An inbound text message has no `media` key and no inbound message a
-`tag`; what an outbound message was not given is absent.
+Bodies differ by profile in one thing: what is told of an outbound message shows its text in `catapult`, as
+the original did until 2019, and an empty text in `current`. An inbound text message has no `media` key, since
+applications tell pictures from texts by its presence. What a message was not given is absent, never null.
 """
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from trebuchet.clock import iso_ms
 from trebuchet.model.account import Profile
 from trebuchet.model.events import Event, EventType
 from trebuchet.model.message import Message
 
-CONTENT_TYPE = b"application/json; charset=utf-8"
-
 
 class _Message(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """In the order of captured callbacks."""
+
     id: str
     owner: str
     application_id: str
@@ -29,27 +31,30 @@ class _Message(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     priority: str | None = None
 
 
-class _Event(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+class _Event(msgspec.Struct, frozen=True, rename="camel"):
+    """In the order of captured callbacks."""
+
     time: str
     type: EventType
     to: str
+    error_code: int | UnsetType
     description: str
     message: _Message
-    error_code: int | None = None
 
 
 _encode = msgspec.json.Encoder().encode
 
 
 def render(event: Event, message: Message) -> bytes:
-    """The body for one event. Delivery callbacks show the text in the profile `catapult` only."""
-    hidden = event.type is not EventType.RECEIVED and message.profile is not Profile.CATAPULT
+    """The body of the callback, UTF-8. `to` is the recipient that it is about; inbound: the receiving number."""
+    shown = event.type is EventType.RECEIVED or message.profile is Profile.CATAPULT
     return _encode(
         (
             _Event(
                 iso_ms(event.time_ms),
                 event.type,
                 event.to,
+                UNSET if event.error_code is None else event.error_code,
                 event.description,
                 _Message(
                     message.id,
@@ -60,12 +65,11 @@ def render(event: Event, message: Message) -> bytes:
                     message.direction,
                     message.destinations,
                     message.source,
-                    "" if hidden else message.text,
+                    message.text if shown else "",
                     message.media,
                     message.tag,
                     message.priority,
                 ),
-                event.error_code,
             ),
         )
     )

@@ -1,12 +1,13 @@
 """The command line: starts the gateway, and talks to a running one over HTTP.
 
-`serve` must be ready at once, so nothing here is imported before it is needed: `main` reads the first word,
-and `program` imports the module of that command only.
+`serve` must be ready at once, so nothing here is imported before it is needed: `program` reads the first
+word, and only the module of that command is imported.
 
-program (the command tree) · outcome (exit codes) · serve, welcome · configuration (check, settings, migrate)
-· client, connection (HTTP to a gateway) · output, life (what is printed) · follow (send, tail, wait) ·
-messages (messages, show, replay) · resources, records (accounts, numbers, …) · operations (links, status) ·
-reference (the page of the manual)
+program (what runs) · tree (all commands) · outcome (exit codes) · serve, welcome
+configuration (check, settings, migrate) · reference (the page of the manual)
+options, client, connection (HTTP to a gateway) · output, life, when (what is printed)
+follow (send, tail, wait) · messages (messages, show, replay) · operations (links, status)
+resources, records (accounts, numbers, …)
 """
 
 import sys

@@ -9,6 +9,7 @@ import json
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from typing import Any, Final, NamedTuple, Self
 from urllib.parse import urlencode, urlsplit
 
@@ -79,8 +80,9 @@ class Client:
         """
         connection = self._connect()
         try:
-            response = self._request(connection, method, path, query, body)
-            content = response.read(ANSWER_MAX + 1)
+            # Closed apart from the connection, which lets go of an answer that ends by closing.
+            with self._request(connection, method, path, query, body) as response:
+                content = response.read(ANSWER_MAX + 1)
         except (OSError, http.client.HTTPException) as error:
             raise self._lost(error) from error
         finally:
@@ -92,20 +94,20 @@ class Client:
     def feed(self, path: str, query: Mapping[str, object] | None = None) -> "FeedReader":
         """Open a feed. When this returns, everything that happens from now on will be in it."""
         connection = self._connect()
+        # The connection forgets its socket when the answer will end by closing.
         sock: socket.socket = connection.sock
-        try:
-            response = self._request(connection, "GET", path, query, None)
-            kind = response.headers.get("Content-Type", "")
-            if response.status != http.client.OK or not kind.startswith("text/event-stream"):
-                self._judged(response.status, response.read(ANSWER_MAX))
-                raise self._not_a_gateway()
-        except (OSError, http.client.HTTPException) as error:
-            connection.close()
-            raise self._lost(error) from error
-        except CommandError:
-            connection.close()
-            raise
-        return FeedReader(connection, response, sock)
+        with ExitStack() as unless_open:
+            unless_open.callback(connection.close)
+            try:
+                response = self._request(connection, "GET", path, query, None)
+                unless_open.callback(response.close)
+                kind = response.headers.get("Content-Type", "")
+                if response.status != http.client.OK or not kind.startswith("text/event-stream"):
+                    self._judged(response.status, response.read(ANSWER_MAX))
+                    raise self._not_a_gateway()
+            except (OSError, http.client.HTTPException) as error:
+                raise self._lost(error) from error
+            return FeedReader(response, sock, unless_open.pop_all().close)
 
     def _connect(self) -> http.client.HTTPConnection:
         kind = http.client.HTTPSConnection if self._https else http.client.HTTPConnection
@@ -171,24 +173,17 @@ class FeedReader:
     """An open feed. Close it when done, also twice."""
 
     def __init__(
-        self,
-        connection: http.client.HTTPConnection,
-        response: http.client.HTTPResponse,
-        sock: socket.socket,
+        self, response: http.client.HTTPResponse, sock: socket.socket, close: Callable[[], None]
     ) -> None:
-        self._connection = connection
         self._response = response
-        self._sock = sock  # the connection forgets it when the answer will end by closing
+        self._sock = sock
+        self.close = close
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def close(self) -> None:
-        self._response.close()
-        self._connection.close()
 
     def events(self, left_s: Callable[[], float]) -> Iterator[FeedEvent]:
         """The events, until `left_s` says that no second is left.

@@ -9,10 +9,18 @@ import typer
 
 from trebuchet.cli.outcome import Code, CommandError
 from trebuchet.cli.output import BAD, GOOD, Line, Printer
-from trebuchet.cli.serve import Assignments, ConfigFile, DataFolder, data_folder, read_settings
+from trebuchet.cli.serve import data_folder, read_settings
 from trebuchet.errors import StorageError
 from trebuchet.settings import Loaded, describe, reference_markdown, value_text
 
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file with settings.", metavar="FILE")]
+DataFolder = Annotated[
+    str | None, typer.Option("--data", help="Folder of everything that is kept.", metavar="DIR")
+]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="As for `serve`; repeatable.", metavar="NAME=VALUE"),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -6,7 +6,7 @@ was opened again.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -219,7 +219,7 @@ def _feed_opener(session: Session, query: Mapping[str, object]) -> Callable[[], 
 
 def _events(
     session: Session, feed: FeedReader, open_again: Callable[[], FeedReader], left_s: Callable[[], float]
-) -> Iterator[FeedEvent]:
+) -> Generator[FeedEvent, None, None]:
     """The events of a feed, opened again whenever it breaks off, until no time is left.
 
     After a break there is an event "reopened".

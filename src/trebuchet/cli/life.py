@@ -74,7 +74,7 @@ def _reasons(life: Life) -> Iterator[Line]:
 def _reason(value: object) -> str:
     """A reason is a text, or an object whose parts are named."""
     if isinstance(value, dict):
-        return ", ".join(f"{name} {part}" for name, part in value.items() if part is not None)
+        return ", ".join(f"{name} {part}" for name, part in value.items() if part not in (None, ""))
     return str(value)
 
 

@@ -1,12 +1,13 @@
-"""The reference page of the command line, made from the commands themselves. Pure."""
+"""The reference page of the command line, made from the commands themselves. Run as a program, it prints the page."""
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import typer
 
 from trebuchet.cli.outcome import MEANINGS
-from trebuchet.cli.program import program
+from trebuchet.cli.tree import build
 
 WIDTH = 100
 
@@ -39,7 +40,7 @@ With `--json` each result is one JSON value on one line. Notes and errors go to 
 
 def reference_markdown() -> str:
     """The page, in Markdown."""
-    tree = typer.main.get_command(program([]))
+    tree = typer.main.get_command(build([]))
     lines = INTRODUCTION.splitlines()
     lines += [f"| {code.value} | {meaning} |" for code, meaning in MEANINGS.items()]
     lines += ["", "## Commands"]
@@ -57,3 +58,7 @@ def commands(command: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, 
         return
     for name, child in children.items():
         yield from commands(child, (*words, name))
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference_markdown())

@@ -1,77 +1,89 @@
-"""`trebuchet serve`: reads the settings, then gives them to the composition root."""
+"""`trebuchet serve`: reads the settings, then gives them to the composition root.
 
+Its options are rows, because they are read twice: by typer for help and completion, and by argparse for a
+start. Typer reads values with pydantic, which alone takes a third of the second that a start may take.
+"""
+
+import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
-
-import typer
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from trebuchet.cli.outcome import Code, CommandError
 from trebuchet.settings import Loaded, SettingsError, data_directory, load
 
-ConfigFile = Annotated[Path | None, typer.Option("--config", help="TOML file with settings.", metavar="FILE")]
-DataFolder = Annotated[
-    str | None,
-    typer.Option("--data", help="Folder of everything that is kept.", metavar="DIR", show_default=False),
-]
-Assignments = Annotated[
-    list[str] | None,
-    typer.Option(
+if TYPE_CHECKING:
+    import typer
+
+    from trebuchet.app import Ready
+
+
+class Option(NamedTuple):
+    """One option. `kind` is what it holds: str for a text, bool for a switch, list for texts of each use."""
+
+    name: str
+    flag: str
+    metavar: str
+    help: str
+    kind: type = str
+
+
+OPTIONS = (
+    Option("data", "--data", "DIR", "Folder of everything that is kept."),
+    Option("host", "--host", "ADDRESS", "Address to listen on [default: 127.0.0.1]."),
+    Option("port", "--port", "PORT", "Port to listen on; 0 takes any [default: 8080]."),
+    Option("callback_url", "--callback-url", "URL", "Where the first application is called back."),
+    Option("config", "--config", "FILE", "TOML file with settings."),
+    Option("demo", "--demo", "", "Fixed, public credentials, for trials and tests only.", bool),
+    Option(
+        "assignments",
         "--set",
-        help="Any other setting, as in callbacks.timeout_s=5; repeatable. `trebuchet settings` lists them.",
-        metavar="NAME=VALUE",
+        "NAME=VALUE",
+        "Any other setting, as in callbacks.timeout_s=5; repeatable. `trebuchet settings` lists them.",
+        list,
     ),
-]
+    Option("log_level", "--log-level", "LEVEL", "debug, info, warning or error [default: info]."),
+    Option("log_format", "--log-format", "FORMAT", "auto, console or json [default: auto]."),
+)
 
-
-def register(app: typer.Typer) -> None:
-    app.command()(serve)
+# Option → the setting that it gives a value.
+SETTINGS = {
+    "data": "server.data_dir",
+    "host": "server.host",
+    "port": "server.port",
+    "log_level": "logging.level",
+    "log_format": "logging.format",
+}
 
 
 def serve(
-    data: DataFolder = None,
-    host: Annotated[str | None, typer.Option(help="Address to listen on [default: 127.0.0.1].")] = None,
-    port: Annotated[str | None, typer.Option(help="Port to listen on; 0 takes any [default: 8080].")] = None,
-    callback_url: Annotated[
-        str | None,
-        typer.Option(help="Where the first application is called back.", metavar="URL"),
-    ] = None,
-    config: ConfigFile = None,
-    demo: Annotated[
-        bool, typer.Option("--demo", help="Fixed, public credentials, for trials and tests only.")
-    ] = False,
-    assignments: Assignments = None,
-    log_level: Annotated[
-        str | None, typer.Option(help="debug, info, warning or error [default: info].")
-    ] = None,
-    log_format: Annotated[str | None, typer.Option(help="auto, console or json [default: auto].")] = None,
-) -> None:
+    *,
+    config: str | None,
+    assignments: Sequence[str] | None,
+    demo: bool,
+    callback_url: str | None,
+    **flags: str | None,
+) -> int:
     """Start the gateway.
 
     Without any option it works: data in the user's data folder, a simulated carrier, loopback only, and a
     first account that is printed once.
     """
-    flags = {
-        "server.data_dir": data,
-        "server.host": host,
-        "server.port": port,
-        "logging.level": log_level,
-        "logging.format": log_format,
-    }
-    loaded = read_settings(config, flags, assignments or ())
+    given = {SETTINGS[name]: value for name, value in flags.items()}
+    loaded = read_settings(Path(config) if config else None, given, assignments or ())
     check_callback_url(callback_url)
 
     from trebuchet import app
     from trebuchet.cli.welcome import welcome
 
-    def announce(ready: app.Ready) -> None:
+    def announce(ready: "Ready") -> None:
         sys.stdout.write(welcome(ready, demo=demo))
         sys.stdout.flush()
 
     try:
-        code = app.serve(
+        return app.serve(
             loaded.settings,
             data_dir=data_folder(loaded),
             demo=demo,
@@ -80,7 +92,70 @@ def serve(
         )
     except OSError as error:
         raise CommandError(Code.NO, start_problem(error)) from error
-    raise typer.Exit(code)
+
+
+def run_quickly(arguments: Sequence[str]) -> int:
+    """`serve` with these arguments, without typer. Blocks until the gateway stops. Returns the exit code."""
+    return serve(**vars(parse(arguments)))
+
+
+def register(tree: "typer.Typer") -> None:
+    """Add `serve` to the command tree."""
+    import inspect
+    from typing import Annotated
+
+    import typer
+
+    from trebuchet.cli.options import described
+
+    def command(**values: object) -> None:
+        raise typer.Exit(run_quickly(words(values)))
+
+    parameters = [
+        inspect.Parameter(
+            option.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            annotation=Annotated[
+                {str: str | None, bool: bool, list: list[str] | None}[option.kind],
+                typer.Option(option.flag, metavar=option.metavar or None, help=option.help),
+            ],
+            default=False if option.kind is bool else None,
+        )
+        for option in OPTIONS
+    ]
+    tree.command()(described(command, "serve", serve.__doc__, parameters))
+
+
+# ---- decisions ----
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises instead of ending the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise CommandError(Code.REFUSED, f"{message}\nsee `trebuchet serve --help`")
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The values of OPTIONS by name, None where they are not given. Raises CommandError."""
+    parser = _Parser(prog="trebuchet serve", add_help=False, allow_abbrev=False)
+    for option in OPTIONS:
+        action = {str: "store", bool: "store_true", list: "append"}[option.kind]
+        parser.add_argument(option.flag, dest=option.name, action=action)
+    return parser.parse_args(arguments)
+
+
+def words(values: Mapping[str, object]) -> list[str]:
+    """The arguments that `parse` reads as these values."""
+    written = []
+    for option in OPTIONS:
+        value = values[option.name]
+        if option.kind is bool:
+            written += [option.flag] if value else []
+        else:
+            each = value if isinstance(value, list) else [value] if value is not None else []
+            written += [f"{option.flag}={text}" for text in each]
+    return written
 
 
 def read_settings(config: Path | None, flags: Mapping[str, object], assignments: Sequence[str]) -> Loaded:

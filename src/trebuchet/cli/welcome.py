@@ -1,34 +1,36 @@
 """What `serve` prints when it is ready. Pure."""
 
+import shlex
+
 from trebuchet.app import Ready
 
 RECIPIENT = "+12345678902"
 
+# The snippets begin at the margin: pasted with blanks before them, Python would refuse its lines.
 FIRST_RUN = """\
 Trebuchet is ready at {url}
 
 Accept a message:
 
-  curl -u {token}:{secret} {url}/v2/users/{account}/messages \\
-    -H 'Content-Type: application/json' \\
-    -d '{{"from":"{number}","to":"{recipient}","text":"Hello","applicationId":"{application}"}}'
+curl -u {token}:{secret} {url}/v2/users/{account}/messages \\
+  -H 'Content-Type: application/json' \\
+  -d '{{"from":"{number}","to":"{recipient}","text":"Hello","applicationId":"{application}"}}'
 
-The same in Python (pip install bandwidth-sdk==23.3.1):
+The same in Python, after pip install bandwidth-sdk==23.3.1:
 
-  import bandwidth
-
-  api = bandwidth.MessagesApi(bandwidth.ApiClient(bandwidth.Configuration(
-      host="{url}/api/v2", ignore_operation_servers=True,
-      username="{token}", password="{secret}")))
-  request = {{"from": "{number}", "to": ["{recipient}"], "text": "Hello",
-             "applicationId": "{application}"}}
-  print(api.create_message("{account}", bandwidth.MessageRequest(**request)).id)
+import bandwidth
+api = bandwidth.MessagesApi(bandwidth.ApiClient(bandwidth.Configuration(
+    host="{url}/api/v2", ignore_operation_servers=True,
+    username="{token}", password="{secret}")))
+request = {{"from": "{number}", "to": ["{recipient}"], "text": "Hello",
+           "applicationId": "{application}"}}
+print(api.create_message("{account}", bandwidth.MessageRequest(**request)).id)
 """
 
 HANDSET = """
 Read it on the simulated handset:
 
-  curl '{url}/sim/v1/handsets/{recipient}/messages?wait=10s'
+curl '{url}/sim/v1/handsets/{recipient}/messages?wait=10s'
 """
 
 WHERE = """
@@ -38,7 +40,7 @@ Numbers       {numbers}
 Data          {data}
 Admin token   in {admin_token}
 API, docs     {url}/docs
-Follow it     trebuchet tail
+Follow all    trebuchet tail --url {url} --data {data_quoted}
 """
 
 LOOPBACK = """
@@ -71,5 +73,6 @@ def welcome(ready: Ready, *, demo: bool) -> str:
         numbers=", ".join(ready.numbers),
         recipient=RECIPIENT,
         data=ready.data_dir,
+        data_quoted=shlex.quote(str(ready.data_dir)),
         admin_token=ready.admin_token_path,
     )

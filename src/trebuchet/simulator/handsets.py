@@ -15,7 +15,7 @@ import msgspec
 from trebuchet.storage.base import HandsetMessage
 
 MESSAGES_MAX: Final = 10_000  # shown, on all handsets together
-MESSAGES_PER_HANDSET: Final = 500
+MESSAGES_PER_HANDSET: Final = 2_000
 HELD_MAX: Final = 10_000  # kept for handsets that are off, all together
 HANDSETS_MAX: Final = 20_000  # remembered: those that show something, and those that were changed
 WAITERS_MAX: Final = 1_000  # readers that wait at the same time

@@ -56,11 +56,19 @@ _Taken = tuple[_Outlet, Submission, Fate, _Pairs]
 class SimulatedNetwork:
     """All calls in one event loop; none blocks but `start` and `type`.
 
-    `chance` decides delays and ids: a seeded one repeats itself. Delays are in milliseconds.
+    `chance` decides delays and ids: a seeded one repeats itself. Beyond `planned_max` receipts and answers
+    that are still to come, submits are throttled.
     """
 
     def __init__(
-        self, clock: Clock, chance: random.Random, *, delay_min_ms: int, delay_max_ms: int, ledger: Ledger
+        self,
+        clock: Clock,
+        chance: random.Random,
+        *,
+        delay_min_ms: int,
+        delay_max_ms: int,
+        ledger: Ledger,
+        planned_max: int = 400_000,
     ) -> None:
         self.handsets = Handsets()
         self._clock = clock
@@ -68,6 +76,7 @@ class SimulatedNetwork:
         self._delay_ms = delay_min_ms
         self._spread_ms = max(delay_max_ms - delay_min_ms, 0) + 1
         self._ledger = ledger
+        self._planned_max = planned_max
         self._ids = Ids(chance.randbytes)
         self._loop = asyncio.get_running_loop()
         self._outlets: dict[str, _Outlet] = {}
@@ -129,7 +138,7 @@ class SimulatedNetwork:
         """Decide on everything that was submitted in this turn of the loop, and record what is taken."""
         turn, self._turn = self._turn, []
         now_ms = self._clock.now_ms()
-        if self._plan.size > _PLANNED_MAX:
+        if self._plan.size >= self._planned_max:
             for outlet, _ in turn:
                 outlet.refuses = Reply(
                     Answer.THROTTLED, until_ms=now_ms + _AGAIN_MS, words="simulated queue is full"

@@ -8,7 +8,10 @@ from trebuchet.cli.outcome import Code, CommandError
 
 def test_events_comments_and_kinds() -> None:
     """An entry per blank line, comments passed on, other kinds by their name, CR LF as LF."""
-    stream = b': hello\n\ndata: {"what":"accepted"}\n\nevent: missed\ndata: {}\n\nevent: missed\r\n\r\nid: 7\ndata:{"a":\ndata:1}\n\n'
+    stream = (
+        b': hello\n\ndata: {"what":"accepted"}\n\nevent: missed\ndata: {}\n\n'
+        b'event: missed\r\n\r\nid: 7\ndata:{"a":\ndata:1}\n\n'
+    )
     assert list(events_of(iter(stream.splitlines(keepends=True)))) == [
         FeedEvent("comment", {}),
         FeedEvent("message", {"what": "accepted"}),

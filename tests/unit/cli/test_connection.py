@@ -33,7 +33,7 @@ def test_incomplete_credentials_are_refused(
 @pytest.mark.parametrize("token", ["a\nb", "tökén"])
 def test_a_token_that_no_header_can_carry_is_refused(token: str) -> None:
     """And it is not repeated."""
-    with pytest.raises(CommandError, match="^the admin token holds characters that no token has$"):
+    with pytest.raises(CommandError, match=r"^the admin token holds characters that no token has$"):
         admin_client("http://127.0.0.1:1", token, None)
 
 

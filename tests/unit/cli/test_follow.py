@@ -63,8 +63,10 @@ def test_other_accounts_have_no_defaults(source: str | None, application: str | 
         ),
         (
             {"detail": "message-failed", "error_code": 4720},
-            "12:00:00.000  event      m-1  +12345678902  message-failed  "
-            "4720 invalid-destination-address: carrier: bad number / landline",
+            (
+                "12:00:00.000  event      m-1  +12345678902  message-failed  "
+                "4720 invalid-destination-address: carrier: bad number / landline"
+            ),
             BAD,
         ),
         ({"what": "callback", "detail": "200"}, "12:00:00.000  callback   m-1  +12345678902  200", QUIET),

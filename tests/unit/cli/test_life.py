@@ -97,7 +97,7 @@ Outbound sms 1769860800000aaaaaaaaaaaaaaaa
   valid until  2026-02-01T12:00:00.000Z
   profile      catapult
   segments     1
-  route        carrier_id simulator, prefix all
+  route        carrier_id simulator
   encoding     GSM-7: every character is in it
 
 Recipients
@@ -146,7 +146,14 @@ def test_a_failure_says_its_code_and_what_it_means() -> None:
 def test_every_callback_attempt_is_told_and_what_still_waits() -> None:
     """A refused attempt shows the answer, one without an answer its error, and the next try its time."""
     refused = {**ATTEMPT, "status": 500, "answer": "out of order"}
-    lost = {**ATTEMPT, "started_ms": T + 6000, "status": None, "error": "timed out", "duration_ms": 10_000}
+    lost = {
+        **ATTEMPT,
+        "started_ms": T + 6000,
+        "status": None,
+        "error": "timed out",
+        "duration_ms": 10_000,
+        "answer": "",
+    }
     waiting = {"event_id": "m-0-9", "attempts": 2, "due_ms": T + 60_000}
     life = {**LIFE, "attempts": [lost, refused], "pending": [waiting]}
     lines = text_of(life).splitlines()

@@ -1,17 +1,17 @@
 """The command tree: lazy parts, exit codes, errors."""
 
 import pytest
+import typer
 
 from trebuchet.cli.outcome import MEANINGS, Code
-from trebuchet.cli.program import MODULES, complain, program, run
+from trebuchet.cli.program import complain, run
 from trebuchet.cli.reference import commands
+from trebuchet.cli.tree import MODULES, build
 
 
 def tree(*arguments: str) -> set[str]:
     """The first words of every command that is built for these arguments."""
-    import typer
-
-    return {words[0] for words, _ in commands(typer.main.get_command(program(arguments)), ())}
+    return {words[0] for words, _ in commands(typer.main.get_command(build(arguments)), ())}
 
 
 def test_the_table_of_commands_is_the_tree() -> None:
@@ -31,6 +31,8 @@ def test_a_command_is_built_by_its_own_module(word: str) -> None:
     ("arguments", "code", "said"),
     [
         (["no-such-command"], Code.REFUSED, "No such command 'no-such-command'"),
+        (["serve", "--no-such-option"], Code.REFUSED, "error: unrecognized arguments: --no-such-option"),
+        (["serve", "--data"], Code.REFUSED, "error: argument --data"),
         (["send"], Code.REFUSED, "Missing argument"),
         (["messages", "--limit", "0"], Code.REFUSED, "--limit"),
         (["serve", "--set", "x"], Code.REFUSED, "error: flag --set: 'x' is not NAME=VALUE"),

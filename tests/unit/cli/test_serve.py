@@ -4,8 +4,37 @@ import pytest
 
 from trebuchet.cli import connection
 from trebuchet.cli.outcome import Code, CommandError
-from trebuchet.cli.serve import check_callback_url, parse_assignments, start_problem
+from trebuchet.cli.serve import OPTIONS, check_callback_url, parse, parse_assignments, start_problem, words
 from trebuchet.settings import load
+
+GIVEN = ["--demo", "--port=0", "--host", "::1", "--set", "a.b=1", "--set=c.d=-x", "--data", "a folder"]
+
+
+def test_options_as_values() -> None:
+    """With or without `=`, in any order; what is not given is None, and a switch false."""
+    values = vars(parse(GIVEN))
+    assert set(values) == {option.name for option in OPTIONS}
+    given = {name: value for name, value in values.items() if value is not None}
+    assert given == {
+        "demo": True,
+        "port": "0",
+        "host": "::1",
+        "assignments": ["a.b=1", "c.d=-x"],
+        "data": "a folder",
+    }
+    assert parse([]).demo is False
+
+
+@pytest.mark.parametrize("arguments", [[], GIVEN, ["--set=-x", "--config=--demo"]])
+def test_values_as_options(arguments: list[str]) -> None:
+    """What typer has read is handed on unchanged."""
+    assert parse(words(vars(parse(arguments)))) == parse(arguments)
+
+
+def test_abbreviated_options_are_refused() -> None:
+    """They would change their meaning when an option is added."""
+    with pytest.raises(CommandError, match="unrecognized arguments"):
+        parse(["--cal", "http://h"])
 
 
 def test_assignments_by_name() -> None:

@@ -29,7 +29,7 @@ READY = Ready(
 def command(text: str, word: str) -> list[str]:
     """The words of the first shell command in the text that starts with `word`."""
     lines = text.splitlines()
-    start = next(i for i, line in enumerate(lines) if line.strip().startswith(word))
+    start = next(i for i, line in enumerate(lines) if line.startswith(word))
     end = next(i for i in range(start, len(lines)) if not lines[i].endswith("\\"))
     return shlex.split("\n".join(lines[start : end + 1]))
 
@@ -45,8 +45,7 @@ def test_the_curl_command_can_be_pasted() -> None:
 def test_the_python_lines_can_be_pasted() -> None:
     """They are Python, and repoint the SDK by host and ignore_operation_servers."""
     text = welcome(READY, demo=False)
-    block = text[text.index("  import bandwidth") : text.index("Read it on")]
-    source = "\n".join(line.removeprefix("  ") for line in block.splitlines())
+    source = text[text.index("import bandwidth") : text.index("Read it on")]
     ast.parse(source)
     assert 'host="http://127.0.0.1:8080/api/v2", ignore_operation_servers=True' in source
     assert 'username="t-1", password="s-1"' in source

@@ -1,5 +1,7 @@
 """Times and durations as people write them."""
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,10 +67,8 @@ def test_other_moments_are_refused(written: str) -> None:
 @given(st.text(max_size=30))
 def test_any_text_is_a_moment_or_refused(written: str) -> None:
     """No text makes it fail in another way."""
-    try:
+    with contextlib.suppress(CommandError):
         assert moment(written, NOON_MS).endswith("Z")
-    except CommandError:
-        pass
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""The provisioning and operations API, used by the command line and the console."""

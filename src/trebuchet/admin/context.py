@@ -1,0 +1,44 @@
+"""What the admin API needs of the gateway, handed to it by the composition root."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from trebuchet.clock import Clock
+from trebuchet.feed import Feed
+from trebuchet.model.account import Directory
+from trebuchet.model.events import CallbackItem
+from trebuchet.storage.base import Store, Write
+from trebuchet.telemetry import Telemetry
+
+
+@dataclass(frozen=True)
+class LinkStatus:
+    """How a link stands."""
+
+    carrier_id: str
+    kind: str
+    state: str
+    lanes: Sequence[tuple[str, int]]  # name, room
+
+
+@dataclass(frozen=True)
+class AdminContext:
+    clock: Clock
+    store: Store
+    write: Callable[[Write], "asyncio.Future[Any]"]
+    directory: Callable[[], Directory]
+    reload: Callable[[], Awaitable[None]]  # after each change of a record, before it is answered
+    replayed: Callable[[Sequence[CallbackItem]], None]
+    links: Callable[[], Sequence[LinkStatus]]
+    feed: Feed
+    telemetry: Telemetry
+    random_bytes: Callable[[int], bytes]
+    carrier_kinds: Mapping[str, Callable[[dict[str, Any]], None]]  # each raises ValueError for wrong settings
+    admin_token: str = field(repr=False)
+    started_ms: int
+    version: str
+    database: str
+    simulator: bool
+    queued: Callable[[], int]

@@ -1,0 +1,430 @@
+"""What every kind of carrier link promises (`carriers.base`).
+
+The peer of every kind behind these tests follows the scenario of the simulated network, so that a trigger in
+the text makes it do what a test is about. `-k KIND` runs one kind.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import msgspec
+import pytest
+
+from contract.stories import deliveries, message
+from trebuchet.carriers.base import (
+    Accepted,
+    CarrierLink,
+    CarrierReports,
+    InboundPart,
+    LinkState,
+    Lost,
+    Outcome,
+    Refused,
+    RetryAt,
+    Shipment,
+    Snooze,
+)
+from trebuchet.carriers.simulator import SimulatorLink, SimulatorSettings
+from trebuchet.clock import ManualClock
+from trebuchet.errors import NotFound, StorageUnavailable
+from trebuchet.model.message import GROUP, Kind
+from trebuchet.model.receipt import Receipt, ReceiptState
+from trebuchet.simulator.network import SimulatedNetwork
+from trebuchet.storage.base import HandsetMessage
+
+pytestmark = pytest.mark.anyio
+
+CARRIER = "sim"
+HANDSET = "+19195551234"
+OURS = "+12345678901"
+WINDOW = 4
+WAIT_S = 10  # a link that never reports fails its test instead of hanging it
+
+
+class Reports:
+    """The gateway's side of the seam: remembers what the link says and stores it, or fails to, as told."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[tuple[Shipment, Outcome]] = []
+        self.receipts: list[Receipt] = []
+        self.parts: list[InboundPart] = []
+        self.rooms = 0
+        self.failures: list[Exception] = []  # each fails one receipt or inbound message
+        self._changed = asyncio.Event()
+
+    def outcome(self, shipment: Shipment, outcome: Outcome) -> None:
+        self.outcomes.append((shipment, outcome))
+        self._changed.set()
+
+    def receipt(self, receipt: Receipt) -> "asyncio.Future[None]":
+        self.receipts.append(receipt)
+        return self._stored()
+
+    def inbound(self, part: InboundPart) -> "asyncio.Future[None]":
+        self.parts.append(part)
+        return self._stored()
+
+    def room(self) -> None:
+        self.rooms += 1
+        self._changed.set()
+
+    def _stored(self) -> "asyncio.Future[None]":
+        self._changed.set()
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if self.failures:
+            future.set_exception(self.failures.pop())
+        else:
+            future.set_result(None)
+        return future
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(WAIT_S):
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def outcomes_of(self, count: int) -> list[Outcome]:
+        await self.until(lambda: len(self.outcomes) >= count)
+        return [outcome for _, outcome in self.outcomes]
+
+
+class Rig(msgspec.Struct, frozen=True):
+    """One link of the kind under test, its peer, and the time they live in."""
+
+    link: CarrierLink
+    reports: Reports
+    clock: ManualClock
+    type: Callable[[str, str, str, Sequence[str]], Awaitable[Any]]  # handset, number, text, participants
+
+
+class _Ledger:
+    """A disk that is always well and quick."""
+
+    def record(self, messages: Sequence[HandsetMessage]) -> "asyncio.Future[None]":
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future.set_result(None)
+        return future
+
+    async def tail(self, since_ms: int, limit: int) -> list[HandsetMessage]:
+        return []
+
+
+@asynccontextmanager
+async def simulator_rig(reports: CarrierReports) -> AsyncIterator[Rig]:
+    assert isinstance(reports, Reports)
+    clock = ManualClock()
+    network = SimulatedNetwork(clock, random.Random(1), delay_min_ms=50, delay_max_ms=60, ledger=_Ledger())
+    await network.start()
+    link = SimulatorLink(
+        CARRIER, SimulatorSettings(window=WINDOW), clock=clock, network=network, reports=reports
+    )
+
+    async def type_(handset: str, number: str, text: str, participants: Sequence[str]) -> None:
+        await network.type(handset, number, text, participants=participants)
+
+    yield Rig(link, reports, clock, type_)
+    await link.stop(0)
+    await network.stop()
+    clock.close()
+
+
+# A new kind adds its rig here: a link with a window of WINDOW, not started.
+RIGS: dict[str, Callable[[CarrierReports], AbstractAsyncContextManager[Rig]]] = {"simulator": simulator_rig}
+
+
+@pytest.fixture(params=RIGS)
+async def rig(request: pytest.FixtureRequest) -> AsyncIterator[Rig]:
+    """A link that is not started yet."""
+    async with RIGS[request.param](Reports()) as rig:
+        yield rig
+
+
+@pytest.fixture
+async def up(rig: Rig) -> Rig:
+    """A link that is up."""
+    await rig.link.start()
+    await rig.reports.until(lambda: rig.link.state is LinkState.UP)
+    return rig
+
+
+def shipment(number: int = 0, text: str = "hello", **fields: Any) -> Shipment:
+    """An SMS to one handset, unless `fields` say otherwise; a group message if it has several recipients."""
+    of = message(number, **({"text": text, "destinations": (HANDSET,)} | fields))
+    recipient = GROUP if len(of.destinations) > 1 else 0
+    return Shipment(of, deliveries(of), 1, (of.id, recipient), of.received_ms)
+
+
+def lane(rig: Rig) -> str:
+    return rig.link.lanes[0]
+
+
+# ---- outcomes ----
+
+
+@pytest.mark.parametrize(
+    ("text", "outcome"),
+    [
+        ("hello", Accepted),
+        ("#early", Accepted),
+        ("#fail:4720", Accepted),
+        ("#refuse:4403", Refused),
+        ("#busy:1000", RetryAt),
+        ("#throttle:2000", Snooze),
+        ("#down:3000", Snooze),
+        ("#lost", Lost),
+        ("#unanswered", Lost),
+    ],
+)
+async def test_each_shipment_has_exactly_one_outcome(up: Rig, text: str, outcome: type) -> None:
+    """Whatever the carrier does, what became of a shipment is said once."""
+    up.link.submit(lane(up), shipment(text=text))
+    ordinary = shipment(1)
+    while not up.reports.outcomes:
+        await asyncio.sleep(0)
+        up.clock.advance(1000)
+    await up.reports.until(lambda: up.link.room(lane(up)) == WINDOW)
+    up.link.submit(lane(up), ordinary)
+    await up.reports.until(lambda: up.reports.outcomes[-1][0] is ordinary)
+    await up.link.stop(1)
+    assert [type(said) for _, said in up.reports.outcomes] == [outcome, Accepted]
+
+
+async def test_a_refusal_has_a_code(up: Rig) -> None:
+    """A carrier's refusal is translated to a code that applications know, with the carrier's own words."""
+    up.link.submit(lane(up), shipment(text="#refuse:4403"))
+    (refused,) = await up.reports.outcomes_of(1)
+    assert isinstance(refused, Refused)
+    assert refused.error_code == 4403
+    assert refused.description
+
+
+async def test_what_may_pass_says_when_to_try_again(up: Rig) -> None:
+    """A carrier that is busy or throttles gives a moment after now."""
+    up.link.submit(lane(up), shipment(0, "#busy:1500"))
+    up.link.submit(lane(up), shipment(1, "#throttle:2500"))
+    busy, throttled = await up.reports.outcomes_of(2)
+    assert isinstance(busy, RetryAt)
+    assert isinstance(throttled, Snooze)
+    assert (busy.due_ms, busy.error_code) == (up.clock.now_ms() + 1500, 5600)
+    assert throttled.until_ms == up.clock.now_ms() + 2500
+
+
+async def test_what_was_throttled_is_taken_at_its_moment(up: Rig) -> None:
+    """The same shipment, submitted again when its Snooze ends, is accepted."""
+    throttled = shipment(text="#throttle:2000")
+    up.link.submit(lane(up), throttled)
+    await up.reports.outcomes_of(1)
+    up.clock.advance(2000)
+    up.link.submit(lane(up), throttled)
+    assert isinstance((await up.reports.outcomes_of(2))[1], Accepted)
+
+
+async def test_order_is_kept_behind_a_throttled_shipment(up: Rig) -> None:
+    """While the carrier throttles, later shipments are not taken before the throttled one."""
+    for number, text in enumerate(["#throttle:2000", "second"]):
+        up.link.submit(lane(up), shipment(number, text))
+    assert [type(said) for said in await up.reports.outcomes_of(2)] == [Snooze, Snooze]
+
+
+@pytest.mark.parametrize(
+    ("fields", "ids"),
+    [
+        ({}, [1]),
+        ({"segment_count": 3}, [3]),
+        ({"kind": Kind.MMS, "media": ("https://example.com/a.png",)}, [1]),
+        ({"kind": Kind.MMS, "destinations": (HANDSET, "+19195551235", "+19195551236")}, [1, 1, 1]),
+    ],
+    ids=["sms", "long sms", "mms", "group"],
+)
+async def test_the_carrier_gives_one_id_per_segment(up: Rig, fields: dict[str, Any], ids: list[int]) -> None:
+    """Accepted has an id for each segment of each delivery, all different."""
+    up.link.submit(lane(up), shipment(**fields))
+    (accepted,) = await up.reports.outcomes_of(1)
+    assert isinstance(accepted, Accepted)
+    assert [len(each) for each in accepted.carrier_message_ids] == ids
+    flat = [id_ for each in accepted.carrier_message_ids for id_ in each]
+    assert len(set(flat)) == len(flat)
+
+
+# ---- receipts ----
+
+
+async def test_each_segment_has_its_receipt(up: Rig) -> None:
+    """Receipts carry the id that Accepted gave, in the order of the segments, and our reference."""
+    of = shipment(segment_count=3)
+    up.link.submit(lane(up), of)
+    (accepted,) = await up.reports.outcomes_of(1)
+    assert isinstance(accepted, Accepted)
+    up.clock.advance(1000)
+    await up.reports.until(lambda: len(up.reports.receipts) == 3)
+    assert tuple(r.carrier_message_id for r in up.reports.receipts) == accepted.carrier_message_ids[0]
+    assert [r.reference for r in up.reports.receipts] == [f"{of.message.id}/0/{n}" for n in range(3)]
+    assert {(r.carrier_id, r.state) for r in up.reports.receipts} == {(CARRIER, ReceiptState.DELIVERED)}
+
+
+async def test_a_negative_receipt_has_a_code(up: Rig) -> None:
+    """The carrier's reason is translated to a code that applications know, with the carrier's own words."""
+    up.link.submit(lane(up), shipment(text="#fail:4720"))
+    await up.reports.outcomes_of(1)
+    up.clock.advance(1000)
+    await up.reports.until(lambda: bool(up.reports.receipts))
+    (receipt,) = up.reports.receipts
+    assert (receipt.state, receipt.error_code) == (ReceiptState.UNDELIVERABLE, 4720)
+    assert receipt.error
+
+
+async def test_a_receipt_is_repeated_until_it_is_stored(up: Rig) -> None:
+    """Receipts whose storing failed come again; one that was stored does not."""
+    up.reports.failures = [StorageUnavailable("the disk is full")] * 2
+    up.link.submit(lane(up), shipment())
+    await up.reports.outcomes_of(1)
+    for count in (1, 2, 3):
+        up.clock.advance(60_000)
+        await up.reports.until(lambda count=count: len(up.reports.receipts) == count)  # type: ignore[misc]
+    up.link.submit(lane(up), shipment(1, "#early"))
+    await up.reports.until(lambda: len(up.reports.receipts) > 3)
+    same = [r.carrier_message_id == up.reports.receipts[0].carrier_message_id for r in up.reports.receipts]
+    assert same == [True, True, True, False]
+
+
+async def test_a_receipt_may_overtake_the_answer(up: Rig) -> None:
+    """A receipt that the carrier gives before its answer is reported at once, not held back."""
+    up.link.submit(lane(up), shipment(text="#early"))
+    await up.reports.until(lambda: bool(up.reports.receipts))
+    assert up.reports.outcomes == []
+
+
+# ---- room ----
+
+
+async def test_no_room_before_the_start(rig: Rig) -> None:
+    """A link that was not started is down, and lists its lanes all the same."""
+    assert rig.link.carrier_id == CARRIER
+    assert len(rig.link.lanes) >= 1
+    assert rig.link.state is LinkState.DOWN
+    assert rig.link.room(lane(rig)) == 0
+
+
+async def test_there_is_no_room_in_a_lane_that_is_not_the_links(up: Rig) -> None:
+    """Another link's lane has no room here."""
+    assert up.link.room("another/0") == 0
+
+
+async def test_room_is_what_the_window_leaves(up: Rig) -> None:
+    """Each shipment takes a place until its outcome, and then the lanes are told to look again."""
+    assert up.link.room(lane(up)) == WINDOW
+    for number in range(WINDOW):
+        up.link.submit(lane(up), shipment(number))
+    assert up.link.room(lane(up)) == 0
+    await up.reports.outcomes_of(WINDOW)
+    await up.reports.until(lambda: up.reports.rooms > 0)
+    assert up.link.room(lane(up)) == WINDOW
+
+
+async def test_nothing_is_submitted_beyond_the_room(up: Rig) -> None:
+    """A shipment too many comes back to be tried again, and the carrier has not seen it."""
+    shipments = [shipment(number) for number in range(WINDOW + 1)]
+    for each in shipments:
+        up.link.submit(lane(up), each)
+    await up.reports.outcomes_of(WINDOW + 1)
+    said = {id(of): type(outcome) for of, outcome in up.reports.outcomes}
+    assert [said[id(of)] for of in shipments] == [Accepted] * WINDOW + [Snooze]
+    up.clock.advance(1000)
+    await up.reports.until(lambda: len(up.reports.receipts) == WINDOW)
+
+
+async def test_outcomes_come_later_than_the_submit(up: Rig) -> None:
+    """`submit` only takes: no outcome is reported while it runs, not even for what cannot be submitted."""
+    for number in range(WINDOW + 1):
+        up.link.submit(lane(up), shipment(number))
+    assert up.reports.outcomes == []
+    await up.reports.outcomes_of(WINDOW + 1)
+
+
+async def test_a_broken_link_has_no_room_and_comes_back(up: Rig) -> None:
+    """A link that broke is down, gives back what it was handed, and tells the lanes when it is up again."""
+    broken, late = shipment(text="#down:3000"), shipment(1)
+    up.link.submit(lane(up), broken)
+    await up.reports.outcomes_of(1)
+    assert (up.link.state, up.link.room(lane(up))) == (LinkState.DOWN, 0)
+    up.link.submit(lane(up), late)
+    assert [type(said) for said in await up.reports.outcomes_of(2)] == [Snooze, Snooze]
+    before = up.reports.rooms
+    up.clock.advance(3000)
+    await up.reports.until(lambda: up.reports.rooms > before)
+    assert (up.link.state, up.link.room(lane(up))) == (LinkState.UP, WINDOW)
+    up.link.submit(lane(up), broken)
+    assert isinstance((await up.reports.outcomes_of(3))[2], Accepted)
+
+
+# ---- stopping ----
+
+
+async def test_stop_waits_for_outcomes(up: Rig) -> None:
+    """What the carrier answers within the grace has its real outcome."""
+    up.link.submit(lane(up), shipment())
+    await up.link.stop(WAIT_S)
+    assert [type(said) for _, said in up.reports.outcomes] == [Accepted]
+
+
+async def test_stop_reports_the_rest_as_lost(up: Rig) -> None:
+    """What has no answer by then is in doubt, once: an answer that comes later changes nothing."""
+    up.link.submit(lane(up), shipment(text="#lost"))
+    up.link.submit(lane(up), shipment(1, "#early"))
+    await up.link.stop(0)
+    assert [type(said) for _, said in up.reports.outcomes] == [Lost, Lost]
+    for _ in range(20):
+        up.clock.advance(1000)
+        await asyncio.sleep(0)
+    assert len(up.reports.outcomes) == 2
+
+
+async def test_a_stopped_link_takes_nothing(up: Rig) -> None:
+    """It is down, has no room, and gives back at once what it is handed all the same."""
+    await up.link.stop(0)
+    assert (up.link.state, up.link.room(lane(up))) == (LinkState.DOWN, 0)
+    up.link.submit(lane(up), shipment())
+    assert [type(said) for said in await up.reports.outcomes_of(1)] == [Snooze]
+
+
+async def test_stop_may_come_twice(up: Rig) -> None:
+    """The second stop has nothing to say."""
+    up.link.submit(lane(up), shipment(text="#lost"))
+    await up.link.stop(0)
+    await up.link.stop(0)
+    assert [type(said) for _, said in up.reports.outcomes] == [Lost]
+
+
+async def test_stop_may_come_before_the_start(rig: Rig) -> None:
+    """A link that was never started stops without a word."""
+    await rig.link.stop(WAIT_S)
+    assert rig.reports.outcomes == []
+
+
+# ---- inbound ----
+
+
+async def test_an_inbound_message_is_reported(up: Rig) -> None:
+    """What a handset sends is reported with its text, its sender and how many parts it came in."""
+    await up.type(HANDSET, OURS, "x" * 200, ())
+    (part,) = up.reports.parts
+    assert (part.carrier_id, part.source, part.destination) == (CARRIER, HANDSET, OURS)
+    assert (part.destinations, part.text, part.media) == ((), "x" * 200, ())
+    assert (part.segment_count, part.encoding) == (2, "GSM-7")
+    assert part.carrier_message_id
+
+
+async def test_an_inbound_group_message_names_all_its_recipients(up: Rig) -> None:
+    """Every recipient of a group message is reported, ours among them."""
+    await up.type(HANDSET, OURS, "hi all", (OURS, "+19195551235"))
+    assert up.reports.parts[0].destinations == (OURS, "+19195551235")
+
+
+async def test_an_inbound_message_that_is_not_taken_is_not_acknowledged(up: Rig) -> None:
+    """The carrier is told when the gateway did not store what it gave."""
+    up.reports.failures = [NotFound("not a number of this gateway")]
+    with pytest.raises(NotFound):
+        await up.type(HANDSET, OURS, "hi", ())
