@@ -10,10 +10,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from trebuchet.cli.reference import reference_markdown as command_line_page
 from trebuchet.model import errorcodes
 from trebuchet.model.errorcodes import ERROR_CODES
 from trebuchet.model.status import FINAL, TRANSITIONS, Happening, State
-from trebuchet.settings import reference_markdown
+from trebuchet.settings import reference_markdown as settings_page
 from trebuchet.telemetry import METRICS
 
 REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
@@ -129,7 +130,8 @@ table: it is announced with the change to SENT, if that was the first change.
 def pages() -> dict[Path, str]:
     """Every generated page and what it should hold."""
     return {
-        REFERENCE / "settings.md": reference_markdown(),
+        REFERENCE / "cli.md": command_line_page(),
+        REFERENCE / "settings.md": settings_page(),
         REFERENCE / "metrics.md": metrics_page(),
         REFERENCE / "error-codes.md": error_codes_page(),
         REFERENCE / "states.md": states_page(),

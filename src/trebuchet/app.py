@@ -201,6 +201,7 @@ class Gateway:
         )
         self.housekeeping = Housekeeping(
             clock=self.clock,
+            store=self.store,
             committer=self.committer,
             retention=Retention(
                 messages_d=settings.retention.messages_d,
@@ -383,14 +384,13 @@ class Gateway:
         )
 
     def _admin_token(self) -> str:
-        if token := self.settings.server.admin_token.reveal():
-            return token
-        if self.options.demo:
-            return DEMO_ADMIN_TOKEN
+        """The admin API's token, kept in a private file where the command line finds it."""
         path = self.admin_token_path
-        if not path.exists():
-            _write_private(path, new_secret(os.urandom).encode())
-        return path.read_text().strip()
+        token = self.settings.server.admin_token.reveal() or (DEMO_ADMIN_TOKEN if self.options.demo else "")
+        if not token:
+            token = path.read_text().strip() if path.exists() else new_secret(os.urandom)
+        _write_private(path, token.encode())
+        return token
 
     @property
     def admin_token_path(self) -> Path:

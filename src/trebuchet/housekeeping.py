@@ -12,7 +12,7 @@ import msgspec
 from trebuchet.clock import Clock, Timer
 from trebuchet.model.events import Announcement
 from trebuchet.outbox.committer import Committer
-from trebuchet.storage.base import Expired, ExpireWork, Prune, TimeOutReceipts, Write
+from trebuchet.storage.base import Expired, ExpireWork, Prune, Store, TimeOutReceipts, Write
 from trebuchet.telemetry import Telemetry
 
 _SOON_MS = 15_000
@@ -37,6 +37,7 @@ class Housekeeping:
         self,
         *,
         clock: Clock,
+        store: Store,
         committer: Committer,
         retention: Retention,
         announce: Callable[[Sequence[Announcement]], None],
@@ -44,6 +45,7 @@ class Housekeeping:
         telemetry: Telemetry,
     ) -> None:
         self._clock = clock
+        self._store = store
         self._committer = committer
         self._retention = retention
         self._announce = announce
@@ -69,13 +71,17 @@ class Housekeeping:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def expire_work(self) -> None:
-        """Fail what waited in a lane beyond its validity, also while its carrier is down."""
+        """Fail what waited in a lane beyond its validity, also while its carrier is down.
+
+        Looking for it reads the whole queue, so that is done beside the writer.
+        """
         while True:
+            first_ms = await self._store.next_expiry_ms()
+            if first_ms is None or first_ms > self._clock.now_ms():
+                return
             expired: Expired = await self._write(ExpireWork(self._clock.now_ms(), _BATCH))
             self._released(len(expired.keys))
             self._announce(expired.announcements)
-            if len(expired.keys) < _BATCH:
-                return
 
     async def time_out_receipts(self) -> None:
         """Fail what a carrier took and never reported on."""

@@ -691,6 +691,30 @@ async def test_a_doubtful_message_of_two_segments_needs_both_receipts(store: Sto
     assert event_types(last.announcements) == [EventType.DELIVERED]
 
 
+async def test_known_and_new_segments_of_a_doubtful_message_meet_in_one_batch(store: Store) -> None:
+    """The verdict of the one stands, whatever the intermediate receipt of the other brings with it."""
+    of = message(segment_count=2)
+    await do(store, outbound(of))
+    await do(store, lost(of))
+    await do(store, RecordReceipt(replace(echoed(of, "c-1"), state=ReceiptState.ENROUTE)))
+    failed = replace(echoed(of, "c-1"), state=ReceiptState.UNDELIVERABLE, at_ms=T0 + 5001)
+    enroute = replace(echoed(of, "c-2", 1), state=ReceiptState.ENROUTE)
+    results = await write(store, RecordReceipt(failed), RecordReceipt(enroute))
+    assert [event_types(r.announcements) for r in results] == [[EventType.FAILED], []]
+    assert (await only_delivery(store, of)).state is State.UNDELIVERED
+
+
+async def test_two_ids_for_one_doubtful_segment_are_one_part(store: Store) -> None:
+    """A submit that was repeated has two ids for each part: a message of two parts needs both parts all the same."""
+    of = message(segment_count=2)
+    await do(store, outbound(of))
+    await do(store, lost(of))
+    await write(store, RecordReceipt(echoed(of, "c-1")), RecordReceipt(echoed(of, "c-2")))
+    assert (await only_delivery(store, of)).state is State.IN_DOUBT
+    await do(store, RecordReceipt(echoed(of, "c-3", 1)))
+    assert (await only_delivery(store, of)).state is State.DELIVERED
+
+
 @pytest.mark.parametrize(
     "reference",
     ["", "nonsense", "a/b/c", "{id}/0", "{id}/0/1", "{id}/1/0", "{id}/0/-1", "{id}/0/0/0", "{id}/0/²"],

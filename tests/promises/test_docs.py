@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from datetime import datetime
 from functools import cache
@@ -10,11 +11,13 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
+import typer
 from tools import build_docs
 
 from trebuchet.api.wire import send_answer
 from trebuchet.callbacks.payload import render
-from trebuchet.cli.program import MODULES
+from trebuchet.cli.reference import commands
+from trebuchet.cli.tree import build
 from trebuchet.model.account import CallbackAuth, InDoubt, Profile
 from trebuchet.model.errorcodes import ERROR_CODES, wire_name
 from trebuchet.model.events import DESCRIPTIONS, Event, EventType
@@ -48,6 +51,13 @@ OTHER_VARIABLES = {
     "TREBUCHET_ACCOUNT",
     "TREBUCHET_TOKEN",
     "TREBUCHET_SECRET",
+}
+
+
+# Every command, by the words that call it, with its options.
+COMMANDS = {
+    words: {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    for words, command in commands(typer.main.get_command(build([])), ())
 }
 
 
@@ -134,7 +144,7 @@ def test_every_state_is_in_the_glossary() -> None:
 def test_every_command_is_named() -> None:
     """Some page shows each command of the command line."""
     named = {word for page in PAGES for word in COMMAND.findall(text_of(page))}
-    assert set(MODULES) - named == set()
+    assert {words[0] for words in COMMANDS} - named == set()
 
 
 @pytest.mark.parametrize("choice", [*Profile, *CallbackAuth, *InDoubt])
@@ -160,8 +170,32 @@ def test_settings_in_the_text_exist() -> None:
 
 def test_commands_in_the_text_exist() -> None:
     """No page shows a command that there is not."""
-    wrong = [(p.name, word) for p in PAGES for word in COMMAND.findall(text_of(p)) if word not in MODULES]
+    known = {words[0] for words in COMMANDS}
+    wrong = [(p.name, word) for p in PAGES for word in COMMAND.findall(text_of(p)) if word not in known]
     assert wrong == []
+
+
+def test_examples_of_commands_can_be_typed() -> None:
+    """Each line of a shell example that calls the command line names a command and options that it has."""
+    examples = [
+        (place, line)
+        for place, text in blocks("sh")
+        for line in text.replace("\\\n", " ").splitlines()
+        if line.startswith("trebuchet ")
+    ]
+    assert [found for place, line in examples if (found := objection(line, place))] == []
+    assert len(examples) > 20
+
+
+def objection(line: str, place: str) -> str:
+    """What is wrong with a command line, or an empty text."""
+    _, *words = shlex.split(line.removesuffix("&"))
+    name = next((tuple(words[:n]) for n in (2, 1) if tuple(words[:n]) in COMMANDS), None)
+    if name is None:
+        return f"{place}: no command {line!r}"
+    given = {word.partition("=")[0] for word in words if word.startswith("--")}
+    unknown = given - COMMANDS[name]
+    return f"{place}: {' '.join(name)} has no {', '.join(sorted(unknown))}" if unknown else ""
 
 
 def test_metrics_in_the_text_exist() -> None:

@@ -53,7 +53,11 @@ def first_records(
         account_id, token, secret = DEMO_ACCOUNT, DEMO_TOKEN, DEMO_SECRET
         application_id, numbers = DEMO_APPLICATION, DEMO_NUMBERS
     else:
-        account_id, token, secret = new_account_id(random_bytes), new_token(random_bytes), new_secret(random_bytes)
+        account_id, token, secret = (
+            new_account_id(random_bytes),
+            new_token(random_bytes),
+            new_secret(random_bytes),
+        )
         application_id = str(uuid.UUID(bytes=random_bytes(16), version=4))
         numbers = ("+12025550100", "+12025550101")
     records: list[Record] = [

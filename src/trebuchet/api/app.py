@@ -156,7 +156,7 @@ def _search(
     async def list_messages(request: Request) -> Response:
         account, _ = _authenticated(context, request, by_path)
         limit.check(request.client.host if request.client else "")
-        query = search.parse_query(request.scope["query_string"], account.id, context.clock.now_ms())
+        query = search.parse_query(request.scope["query_string"], account.id)
         page = await context.store.search(query)
         content = search.render_page(
             page, query, context.base_url() + request.url.path, request.scope["query_string"]

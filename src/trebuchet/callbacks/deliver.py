@@ -104,12 +104,7 @@ class Callbacks:
             event, item = announcement.event, announcement.item
             self.telemetry.count("trebuchet_events_total", event.type)
             if self.feed.watched:
-                self.feed.publish(
-                    Entry(
-                        event.time_ms, "event", event.message_id, event.recipient, None, item.application_id,
-                        event.to, event.type, event.error_code,
-                    )
-                )  # fmt: skip
+                self._publish(announcement)
             lane = self._lane(item.application_id)
             message = self._recent.get(event.message_id)
             if message is None:
@@ -119,6 +114,23 @@ class Callbacks:
                 touched.add(lane)
         for lane in touched:
             lane.pump()
+
+    def _publish(self, announcement: Announcement) -> None:
+        event, application_id = announcement.event, announcement.item.application_id
+        application = self.directory().applications.get(application_id)
+        self.feed.publish(
+            Entry(
+                at_ms=event.time_ms,
+                what="event",
+                message_id=event.message_id,
+                recipient=event.recipient,
+                account_id=application.account_id if application else None,
+                application_id=application_id,
+                to=event.to,
+                detail=event.type,
+                error_code=event.error_code,
+            )
+        )
 
     def replayed(self, items: Sequence[CallbackItem]) -> None:
         """Rows were put back into the queue by hand."""

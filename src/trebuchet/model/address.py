@@ -4,6 +4,7 @@ Short codes and alphanumeric senders are never normalised. A number without `+` 
 when it has ten digits, or eleven that start with 1.
 """
 
+import enum
 import re
 
 from trebuchet.model.account import NumberKind
@@ -14,6 +15,18 @@ _SHORT_CODE = re.compile(r"[2-9]\d{4,5}", re.ASCII)
 _ALPHANUMERIC = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 \-+_&]{1,11}", re.ASCII)
 _EMERGENCY = re.compile(r"(\+?1)?(911|933|[2-8]11)", re.ASCII)
 _PREMIUM = re.compile(r"\+1(900|976|700)\d{7}|\+1\d{3}976\d{4}", re.ASCII)
+
+# Area codes of the North American toll-free service.
+TOLL_FREE_PREFIXES = ("+1800", "+1833", "+1844", "+1855", "+1866", "+1877", "+1888")
+
+
+class NumberClass(enum.StrEnum):
+    """What sort of number a stored one of ours is, for searches; storage engines tell them apart in SQL."""
+
+    LOCAL = "local"
+    TOLL_FREE = "toll_free"
+    SHORT_CODE = "short_code"
+    ALPHANUMERIC = "alphanumeric"
 
 
 def normalise_e164(written: str) -> str | None:
@@ -53,3 +66,12 @@ def is_premium(number: str) -> bool:
 
 def is_nanp(number: str) -> bool:
     return number.startswith("+1")
+
+
+def class_of(number: str) -> NumberClass:
+    """The class of a number as it is stored."""
+    if number.lower() != number.upper():
+        return NumberClass.ALPHANUMERIC
+    if not number.startswith("+"):
+        return NumberClass.SHORT_CODE
+    return NumberClass.TOLL_FREE if number.startswith(TOLL_FREE_PREFIXES) else NumberClass.LOCAL

@@ -245,13 +245,16 @@ class MessageQuery(msgspec.Struct, frozen=True, kw_only=True):
     states: tuple[str, ...] = ()  # of `Found.state`; "SENDING" is a queued one that is claimed
     direction: str | None = None
     kind: str | None = None
-    error_code: int | None = None
+    error_code: int | None = None  # 0: none
     carrier_id: str | None = None
     tag: str | None = None
+    owner_class: str | None = None  # of `model.address.NumberClass`
     from_ms: int | None = None
     to_ms: int | None = None
     min_segments: int | None = None
     max_segments: int | None = None
+    min_octets: int | None = None  # of the text in UTF-8
+    max_octets: int | None = None
     sort: tuple[str, bool] = ("received_ms", True)  # column of Found, descending?
     limit: int = 100
     offset: int = 0
@@ -332,6 +335,10 @@ class Store(Protocol):
 
     async def next_work_due_ms(self, lane: str, now_ms: int) -> int | None:
         """Due time of the earliest unclaimed row of a lane that is due after `now_ms`."""
+        ...
+
+    async def next_expiry_ms(self) -> int | None:
+        """When the validity of the first unclaimed row of the outbox ends. Reads the whole outbox."""
         ...
 
     async def callback_applications(self) -> list[str]:

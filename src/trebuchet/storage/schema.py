@@ -5,8 +5,6 @@ Keys sort by time. Queue tables (`outbox`, `callbacks`) are narrow and their row
 as JSON text. Moments are milliseconds since the epoch.
 """
 
-from typing import Any
-
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,

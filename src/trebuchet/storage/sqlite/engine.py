@@ -138,6 +138,9 @@ class SqliteStore:
     async def next_work_due_ms(self, lane: str, now_ms: int) -> int | None:
         return await self._read(reads.next_work_due_ms, lane, now_ms)
 
+    async def next_expiry_ms(self) -> int | None:
+        return await self._read(reads.next_expiry_ms)
+
     async def callback_applications(self) -> list[str]:
         return await self._read(reads.callback_applications)
 
@@ -193,7 +196,7 @@ def _write_batch(
 ) -> Sequence[Any]:
     try:
         return _in_transaction(connection, writer, changes)
-    except (dbapi.Error, TrebuchetError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001  # the writer must go on, whatever one change made of it
         if len(changes) == 1:
             return [_translate(error)]
     return [_write_batch(connection, writer, [change])[0] for change in changes]
@@ -209,6 +212,7 @@ def _in_transaction(
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+        writer.rolled_back()
         raise
     return results
 
@@ -217,6 +221,6 @@ def _translate(error: Exception, path: str = "the database") -> TrebuchetError:
     """Ours for what the driver raised: bad rows are StorageError, everything else means it may work later."""
     if isinstance(error, TrebuchetError):
         return error
-    if isinstance(error, dbapi.IntegrityError | ValueError):
-        return StorageError(str(error))
-    return StorageUnavailable(f"{path}: {error}")
+    if isinstance(error, dbapi.Error | OSError) and not isinstance(error, dbapi.IntegrityError):
+        return StorageUnavailable(f"{path}: {error}")
+    return StorageError(f"{type(error).__name__}: {error}")

@@ -6,6 +6,7 @@ Columns come in the order of the structs that they fill. Arrays travel as one JS
 import msgspec
 
 from trebuchet.model.account import Account, Application, Carrier, Credential, Number, OptOut, Route
+from trebuchet.model.address import TOLL_FREE_PREFIXES, NumberClass
 from trebuchet.model.events import Attempt, CallbackItem, Event
 from trebuchet.model.message import Delivery, Message, Segment, WorkItem
 from trebuchet.storage.base import Exchange, HandsetMessage
@@ -165,6 +166,15 @@ FOUND_WIDTH = MESSAGE_WIDTH + len(Delivery.__struct_fields__)
 # Messages first, so that the walk follows their key, which sorts by time.
 SEARCHED = "messages AS m CROSS JOIN deliveries AS d ON d.message_id = m.id"
 
+# As `model.address.class_of` has it.
+_OWNER_CLASS = f"""CASE
+    WHEN lower(m.owner) <> upper(m.owner) THEN '{NumberClass.ALPHANUMERIC}'
+    WHEN substr(m.owner, 1, 1) <> '+' THEN '{NumberClass.SHORT_CODE}'
+    WHEN substr(m.owner, 1, 5) IN ({", ".join(f"'{prefix}'" for prefix in TOLL_FREE_PREFIXES)})
+        THEN '{NumberClass.TOLL_FREE}'
+    ELSE '{NumberClass.LOCAL}' END"""
+_OCTETS = "length(CAST(m.text AS BLOB))"
+
 # Field of MessageQuery → its condition. The first three are bounds of the walk by key. All others are tests on
 # the rows of that walk: without a range of time they read as far back as it takes to find enough.
 CONDITIONS = {
@@ -180,11 +190,14 @@ CONDITIONS = {
     "states": f"{_SHOWN_STATE} IN (SELECT value FROM json_each(?))",
     "direction": "m.direction = ?",
     "kind": "m.kind = ?",
-    "error_code": "d.error_code = ?",
+    "error_code": "coalesce(d.error_code, 0) = ?",
     "carrier_id": "d.carrier_id = ?",
     "tag": "m.tag = ?",
+    "owner_class": f"{_OWNER_CLASS} = ?",
     "min_segments": "m.segment_count >= ?",
     "max_segments": "m.segment_count <= ?",
+    "min_octets": f"{_OCTETS} >= ?",
+    "max_octets": f"{_OCTETS} <= ?",
 }
 
 # Column that a search may be sorted by → its expression. Ids sort by the moment of receipt.
@@ -221,3 +234,5 @@ EVENT_CONDITIONS = {
 NOT_CALLED_BACK = (
     "NOT EXISTS (SELECT 1 FROM attempts AS a WHERE a.event_id = e.id AND a.status BETWEEN 200 AND 299)"
 )
+
+NEXT_EXPIRY = "SELECT min(valid_until_ms) FROM outbox WHERE claimed_ms IS NULL"

@@ -161,6 +161,11 @@ def next_work_due_ms(connection: Connection, lane: str, now_ms: int) -> int | No
     return None if row is None else int(row[0])
 
 
+def next_expiry_ms(connection: Connection) -> int | None:
+    earliest: int | None = connection.execute(sql.NEXT_EXPIRY).fetchone()[0]
+    return earliest
+
+
 def callback_applications(connection: Connection) -> list[str]:
     return [row[0] for row in connection.execute(sql.CALLBACK_APPLICATIONS)]
 

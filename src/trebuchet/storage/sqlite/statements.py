@@ -92,6 +92,14 @@ CROSS JOIN messages AS m ON m.id = s.message_id
 ORDER BY s.message_id DESC"""
 
 # keys: [message_id, recipient]
+SEGMENTS_BY_DELIVERY = f"""
+SELECT m.application_id, m.kind, m.segment_count, {_names(SEGMENT, "s.")}, {_names(DELIVERY, "d.")}
+FROM json_each(?) AS k
+CROSS JOIN segments AS s ON s.message_id = k.value->>0 AND s.recipient = k.value->>1
+CROSS JOIN deliveries AS d ON d.message_id = s.message_id AND d.recipient = s.recipient
+CROSS JOIN messages AS m ON m.id = s.message_id"""
+
+# keys: [message_id, recipient]
 DELIVERIES_BY_KEY = f"""
 SELECT m.application_id, m.kind, m.segment_count, {_names(DELIVERY, "d.")}
 FROM json_each(?) AS k
@@ -159,17 +167,18 @@ AND NOT EXISTS (SELECT 1 FROM deliveries AS d WHERE d.message_id = m.id AND d.st
 AND NOT EXISTS (SELECT 1 FROM callbacks AS c WHERE c.event_id >= m.id || '-' AND c.event_id < m.id || '.')
 ORDER BY id LIMIT ?"""
 
+# The ids of events and attempts begin with the message id and a dash.
+_EVENTS_OF = """SELECT e.id FROM json_each(?) AS k
+CROSS JOIN events AS e ON e.id >= k.value || '-' AND e.id < k.value || '.'"""
+
 # keys: message id
 PRUNE_MESSAGES = (
     "DELETE FROM messages WHERE id IN (SELECT value FROM json_each(?))",
     "DELETE FROM deliveries WHERE message_id IN (SELECT value FROM json_each(?))",
     "DELETE FROM segments WHERE message_id IN (SELECT value FROM json_each(?))",
     "DELETE FROM exchanges WHERE message_id IN (SELECT value FROM json_each(?))",
-    # The ids of events and attempts begin with the message id and a dash.
-    "DELETE FROM attempts WHERE event_id IN (SELECT e.id FROM json_each(?) AS k CROSS JOIN events AS e"
-    " ON e.id >= k.value || '-' AND e.id < k.value || '.')",
-    "DELETE FROM events WHERE id IN (SELECT e.id FROM json_each(?) AS k CROSS JOIN events AS e"
-    " ON e.id >= k.value || '-' AND e.id < k.value || '.')",
+    f"DELETE FROM attempts WHERE event_id IN ({_EVENTS_OF})",
+    f"DELETE FROM events WHERE id IN ({_EVENTS_OF})",
 )
 
 PRUNE_ROWS = {

@@ -5,7 +5,7 @@ groups makes a receipt that arrives in the same batch as the response it belongs
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -26,6 +26,7 @@ from trebuchet.storage.base import (
     IdempotencyKey,
     Prune,
     ReceiptRecorded,
+    Record,
     RecordHandset,
     RecordReceipt,
     Remove,
@@ -40,9 +41,9 @@ from trebuchet.storage.base import (
 from trebuchet.storage.sqlite import provisioning, reads
 from trebuchet.storage.sqlite import statements as sql
 from trebuchet.storage.sqlite.dbapi import Connection
+from trebuchet.storage.sqlite.tally import Tally, delivery_of, reference_key
 
 _encode = msgspec.json.Encoder().encode
-_DELIVERY_WIDTH = len(sql.DELIVERY)
 
 
 def rows_parameter(rows: Sequence[Any]) -> str:
@@ -55,7 +56,12 @@ class BatchWriter:
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
-        self._parked: int = connection.execute(sql.COUNT_PARKED).fetchone()[0]
+        self._parked = 0
+        self.rolled_back()
+
+    def rolled_back(self) -> None:
+        """What this object remembers of the tables is read again: a transaction did not come to pass."""
+        self._parked = self._db.execute(sql.COUNT_PARKED).fetchone()[0]
 
     def apply(self, changes: Sequence[Write]) -> list[Any]:
         """Results in the order of `changes`. Raises on the first change that cannot be done: roll back then."""
@@ -98,27 +104,35 @@ class BatchWriter:
         """The first message of this idempotency key, an exception, or None if the key is new (and now taken)."""
         now_ms = change.message.received_ms
         found = self._db.execute(sql.FIND_IDEMPOTENT, (key.account_id, key.key, now_ms)).fetchone()
-        if found is None:
-            taken = (key.account_id, key.key, key.request_sha256, change.message.id, key.expires_ms)
-            self._db.execute(sql.PUT_IDEMPOTENT, taken)
-            return None
-        request_sha256, message_id = found
-        if request_sha256 != key.request_sha256:
+        request_sha256, message_id = found or (None, None)
+        if found is not None and request_sha256 != key.request_sha256:
             return IdempotencyMismatch(
                 f"Idempotency-Key {key.key!r} was used before with a different request"
             )
-        row = self._db.execute(sql.MESSAGE_BY_ID, (message_id,)).fetchone()
-        if row is not None:
-            return reads.message_from_row(row)
-        # The first request stands earlier in this very batch: its row is not inserted yet.
-        return next(c.message for c in new if c.message.id == message_id)
+        if found is not None:
+            row = self._db.execute(sql.MESSAGE_BY_ID, (message_id,)).fetchone()
+            if row is not None:
+                return reads.message_from_row(row)
+            # The first request may stand earlier in this very batch: its row is not inserted yet.
+            for earlier in new:
+                if earlier.message.id == message_id:
+                    return earlier.message
+        # A new key, or one whose message retention has deleted.
+        taken = (key.account_id, key.key, key.request_sha256, change.message.id, key.expires_ms)
+        self._db.execute(sql.PUT_IDEMPOTENT, taken)
+        return None
 
     # ---- submits ----
 
     def claim(self, changes: Sequence[Claim]) -> list[Any]:
         rows = [(message_id, recipient, c.at_ms) for c in changes for message_id, recipient in c.keys]
         claimed = set(self._db.execute(sql.CLAIM_WORK, (rows_parameter(rows),)).fetchall())
-        return [[key for key in c.keys if key in claimed] for c in changes]
+        results: list[list[WorkKey]] = []
+        for change in changes:
+            mine = [key for key in change.keys if key in claimed]
+            claimed.difference_update(mine)  # a row has one claimant, also within a batch
+            results.append(mine)
+        return results
 
     def settle(self, changes: Sequence[Settle]) -> list[Any]:
         final = self._already_final([d for c in changes if c.announcements for d in c.deliveries])
@@ -145,7 +159,7 @@ class BatchWriter:
             return set()
         keys = rows_parameter([(d.message_id, d.recipient) for d in deliveries])
         rows = self._db.execute(sql.DELIVERIES_BY_KEY, (keys,)).fetchall()
-        stored = [_delivery(row[3:]) for row in rows]
+        stored = [delivery_of(row[3:]) for row in rows]
         return {(d.message_id, d.recipient) for d in stored if d.state in FINAL}
 
     def _unpark(
@@ -167,7 +181,7 @@ class BatchWriter:
         work = {(d.message_id, d.recipient): c.key for c in changes for d in c.deliveries}
         matched: dict[WorkKey, tuple[int, list[Announcement]]] = {}
         for receipt, recorded in zip(waiting, self._record(waiting), strict=True):
-            delivery_key = owner.get((receipt.carrier_id, receipt.carrier_message_id)) or _reference_key(
+            delivery_key = owner.get((receipt.carrier_id, receipt.carrier_message_id)) or reference_key(
                 receipt
             )
             key = work.get(delivery_key) if delivery_key else None
@@ -193,7 +207,7 @@ class BatchWriter:
 
     def _record(self, receipts: Sequence[Receipt]) -> list[ReceiptRecorded]:
         keys = rows_parameter([(r.carrier_id, r.carrier_message_id) for r in receipts])
-        found = _Ledger()
+        found = Tally()
         for row in self._db.execute(sql.SEGMENTS_BY_CARRIER_ID, (keys,)).fetchall():
             found.add(row)
         unknown = [r for r in receipts if (r.carrier_id, r.carrier_message_id) not in found.segments]
@@ -217,20 +231,16 @@ class BatchWriter:
         self._park(parked)
         return recorded
 
-    def _adopt_by_reference(self, receipts: Sequence[Receipt], found: "_Ledger") -> None:
+    def _adopt_by_reference(self, receipts: Sequence[Receipt], found: Tally) -> None:
         """A receipt of a submit whose response was lost carries our reference if the carrier echoes it."""
-        keys = {key for r in receipts if (key := _reference_key(r))}
+        keys = {key for r in receipts if (key := reference_key(r))}
         if not keys:
             return
-        for row in self._db.execute(sql.DELIVERIES_BY_KEY, (rows_parameter(list(keys)),)).fetchall():
-            delivery = _delivery(row[3:])
-            if delivery.state is State.IN_DOUBT:
-                found.doubtful[delivery.message_id, delivery.recipient] = (
-                    row[0],
-                    Kind(row[1]),
-                    row[2],
-                    delivery,
-                )
+        wanted = rows_parameter(list(keys))
+        for row in self._db.execute(sql.DELIVERIES_BY_KEY, (wanted,)).fetchall():
+            found.doubt(row)
+        for row in self._db.execute(sql.SEGMENTS_BY_DELIVERY, (wanted,)).fetchall():
+            found.add(row)
         for receipt in receipts:
             found.adopt(receipt)
 
@@ -254,7 +264,7 @@ class BatchWriter:
         deliveries: list[Delivery] = []
         announced: list[Announcement] = []
         for row in rows:
-            delivery = _delivery(row[3:])
+            delivery = delivery_of(row[3:])
             code, why = _FAILURE[happening, delivery.state]
             event_type = ledger.verdict(delivery, happening, code, why, now_ms)
             deliveries.append(delivery)
@@ -319,6 +329,8 @@ class BatchWriter:
             for statement in sql.PRUNE_MESSAGES:
                 self._run(statement, ids)
             return len(ids)
+        if change.what not in sql.PRUNE_ROWS:
+            raise ValueError(f"nothing called {change.what!r} can be pruned")
         by_time = change.what in ("idempotency", "parked_receipts")
         cursor = self._db.execute(
             sql.PRUNE_ROWS[change.what], (change.before_ms if by_time else bound, change.limit)
@@ -328,13 +340,23 @@ class BatchWriter:
         return cursor.rowcount
 
     def create(self, changes: Sequence[Create]) -> list[Any]:
-        return [provisioning.create(self._db, c.record) for c in changes]
+        return _each(provisioning.create, self._db, changes)
 
     def change(self, changes: Sequence[Change]) -> list[Any]:
-        return [provisioning.change(self._db, c.record) for c in changes]
+        return _each(provisioning.change, self._db, changes)
 
     def remove(self, changes: Sequence[Remove]) -> list[Any]:
-        return [provisioning.remove(self._db, c.record) for c in changes]
+        return _each(provisioning.remove, self._db, changes)
+
+
+def _each(
+    carry_out: Callable[[Connection, Record], None],
+    connection: Connection,
+    changes: Sequence[Create | Change | Remove],
+) -> list[Any]:
+    for change in changes:
+        carry_out(connection, change.record)
+    return [None] * len(changes)
 
 
 _HANDLERS: dict[type, Any] = {
@@ -360,71 +382,6 @@ _FAILURE = {
 }
 
 
-class _Ledger:
-    """The segments and deliveries that a batch of receipts is about, and what the receipts changed."""
-
-    def __init__(self) -> None:
-        # (carrier, carrier message id) → (application, kind, segments, segment, delivery)
-        self.segments: dict[tuple[str, str], tuple[str, Kind, int, Segment, Delivery]] = {}
-        self.doubtful: dict[WorkKey, tuple[str, Kind, int, Delivery]] = {}
-        self._deliveries: dict[WorkKey, Delivery] = {}
-        self.adopted: list[Segment] = []
-        self.changed_segments: dict[tuple[str, int, int, str], Segment] = {}
-        self.changed_deliveries: dict[WorkKey, Delivery] = {}
-        self.announced: list[Announcement] = []
-
-    def add(self, row: tuple[Any, ...]) -> None:
-        delivery = _delivery(row[-_DELIVERY_WIDTH:])
-        delivery = self._deliveries.setdefault((delivery.message_id, delivery.recipient), delivery)
-        segment = Segment(*row[3:-_DELIVERY_WIDTH])
-        parts = delivery.segments_total or row[2]
-        self.segments.setdefault(
-            (segment.carrier_id, segment.carrier_message_id), (row[0], Kind(row[1]), parts, segment, delivery)
-        )
-
-    def adopt(self, receipt: Receipt) -> None:
-        """Give a doubtful delivery the segment that this receipt names, if it does."""
-        key = _reference_key(receipt)
-        if key is None or key not in self.doubtful or receipt.reference is None:
-            return
-        application_id, kind, parts, delivery = self.doubtful[key]
-        number = int(receipt.reference.rsplit("/", 1)[1])
-        if number >= parts:
-            return
-        segment = Segment(
-            key[0],
-            key[1],
-            number,
-            receipt.carrier_id,
-            receipt.carrier_message_id,
-            ledger.TAKEN,
-            None,
-            receipt.at_ms,
-            None,
-        )
-        entry = (application_id, kind, parts, segment, delivery)
-        if self.segments.setdefault((receipt.carrier_id, receipt.carrier_message_id), entry) is entry:
-            self.adopted.append(segment)
-
-    def note(self, entry: tuple[str, Kind, int, Segment, Delivery], receipt: Receipt) -> list[Announcement]:
-        application_id, kind, parts, segment, delivery = entry
-        event_type = ledger.note_receipt(delivery, segment, receipt, parts)
-        if segment.receipt_ms == receipt.at_ms:
-            self.changed_segments[
-                segment.message_id, segment.recipient, segment.number, segment.carrier_message_id
-            ] = segment
-            self.changed_deliveries[delivery.message_id, delivery.recipient] = delivery
-        if event_type is None:
-            return []
-        announcement = ledger.announcement(delivery, event_type, application_id, kind, receipt.at_ms)
-        self.announced.append(announcement)
-        return [announcement]
-
-
-def _delivery(row: Sequence[Any]) -> Delivery:
-    return Delivery(row[0], row[1], row[2], State(row[3]), *row[4:])
-
-
 def _parked_receipt(row: tuple[Any, ...]) -> Receipt:
     return Receipt(
         carrier_id=row[0],
@@ -435,14 +392,6 @@ def _parked_receipt(row: tuple[Any, ...]) -> Receipt:
         error=row[5],
         reference=row[6],
     )
-
-
-def _reference_key(receipt: Receipt) -> WorkKey | None:
-    """Message id and recipient out of `message/recipient/segment`; None if it is not of that form."""
-    parts = receipt.reference.split("/") if receipt.reference else ()
-    if len(parts) != 3 or not (parts[1].isdecimal() and parts[2].isdecimal()):
-        return None
-    return (parts[0], int(parts[1]))
 
 
 def _segment_update(s: Segment) -> tuple[Any, ...]:

@@ -1,0 +1,1 @@
+"""The simulated network, without sockets or a disk."""
