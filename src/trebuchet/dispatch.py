@@ -302,7 +302,9 @@ class LaneWorker:
         self._store_settlement(change, None)
 
     def _store_settlement(self, change: Settle, outcome: Outcome | None) -> None:
-        future = self._committer.add(change)
+        # Nobody waits for a plain success: it rides along. What is announced, or frees a pause, does not wait.
+        patient = isinstance(outcome, Accepted) and not change.announcements
+        future = self._committer.add(change, patient=patient)
         future.add_done_callback(lambda done: self._settled(change, outcome, done))
 
     def _settled(self, change: Settle, outcome: Outcome | None, future: "asyncio.Future[Any]") -> None:

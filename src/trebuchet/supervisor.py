@@ -148,8 +148,7 @@ class Supervisor:
         return Policy(carrier.id, carrier.in_doubt, timeout_s * 1000, carrier.paused)
 
     def outcome(self, shipment: Shipment, outcome: Outcome, carrier_id: str) -> None:
-        lane = next((d.lane for d in shipment.deliveries if d.lane is not None), None)
-        worker = self._workers.get(lane or "")
+        worker = self._workers.get(shipment.deliveries[0].lane or "")
         if worker is None:
             self._telemetry.problem(
                 "outcome_for_unknown_lane", carrier=carrier_id, message=shipment.message.id

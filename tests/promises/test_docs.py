@@ -14,6 +14,7 @@ import pytest
 import typer
 from tools import build_docs
 
+from trebuchet.api.filters import FILTERS, OPTIONS, SORTS, STATUSES
 from trebuchet.api.wire import send_answer
 from trebuchet.callbacks.payload import render
 from trebuchet.cli.reference import commands
@@ -151,6 +152,12 @@ def test_every_command_is_named() -> None:
 def test_every_choice_of_a_record_is_named(choice: str) -> None:
     """What a field of a provisioned record may be is in the reference of the API that sets it."""
     assert named_in(REFERENCE / "admin-api.md", [choice]) == []
+
+
+def test_every_parameter_of_the_search_is_named() -> None:
+    """The reference lists each filter, option and field to sort by."""
+    names = [*FILTERS, *OPTIONS, *SORTS, *STATUSES, "pageToken"]
+    assert named_in(REFERENCE / "http-api.md", names) == []
 
 
 def test_settings_in_the_text_exist() -> None:

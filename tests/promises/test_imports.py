@@ -46,6 +46,7 @@ LEVELS = {
 
 # (importer, imported) of one level → why it may.
 SAME_LEVEL_ALLOWED = {
+    ("simulator", "storage"): "the simulated network keeps its memory as a row type of the storage contract",
     ("accept", "outbox"): "accepting hands its change to the committer",
     ("receipts", "outbox"): "a receipt is recorded through the committer",
     ("inbound", "outbox"): "an inbound message is stored through the committer",

@@ -168,7 +168,7 @@ def _search(
 
 def _get(context: ApiContext, by_path: Profile) -> Callable[[Request], Awaitable[Response]]:
     async def get_message(request: Request) -> Response:
-        account, profile = _authenticated(context, request, by_path)
+        account, _ = _authenticated(context, request, by_path)
         life = await context.store.life(request.path_params["message_id"])
         if life is None or life.message.account_id != account.id:
             raise problems.not_found(request.url.path, context.clock.now_ms())

@@ -9,9 +9,10 @@ uvicorn 63 µs, this about 20.
 import asyncio
 import re
 from http import HTTPStatus
+from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from trebuchet.api.create import CreateMessage, CreateRequest, Headers
 from trebuchet.model.account import Profile
@@ -92,8 +93,9 @@ class _HotProtocol(HttpToolsProtocol):
             self._refuse_head()
 
     def _cycle_is_over(self) -> bool:
-        cycle: RequestResponseCycle | None = self.cycle  # None until the first request of the ordinary way
-        return cycle is None or cycle.response_complete
+        # Its annotation does not say that it is None until the first request of the ordinary way.
+        cycle: Any = self.cycle
+        return cycle is None or bool(cycle.response_complete)
 
     def _whole_request(self, data: bytes) -> CreateRequest | None:
         """The request if `data` is exactly one that can be answered here."""

@@ -135,7 +135,7 @@ def _source(written: str | None, errors: list[FieldError]) -> str:
 
 
 def _destinations(written: str | list[str] | None, limit: int, errors: list[FieldError]) -> tuple[str, ...]:
-    """Normalised, in the order of their first mention."""
+    """Normalised, in the order of their first mention. Repeated ones count towards the limit."""
     if not written:
         errors.append(FieldError("to", "'to' must contain at least one telephone number"))
         return ()
@@ -150,7 +150,7 @@ def _destinations(written: str | list[str] | None, limit: int, errors: list[Fiel
             if not _DIGITS.fullmatch(one) and not is_emergency(one):
                 errors.append(_not_a_number("to", one))
         numbers[number] = None
-    if len(numbers) > limit or len(written) > RECIPIENTS_HARD_MAX:
+    if len(written) > limit:
         errors.append(FieldError("to", f"'to' must contain {limit} telephone numbers or less"))
     return tuple(numbers)
 

@@ -313,7 +313,7 @@ class _ApplicationLane:
                 return
             self.queue.settled(change.event_id, change.retry.due_ms if change.retry else None)
 
-        self._owner.committer.add(change).add_done_callback(stored)
+        self._owner.committer.add(change, patient=True).add_done_callback(stored)
 
 
 def wanted(application: Application, type_: EventType) -> bool:

@@ -19,7 +19,7 @@ _OUT = frozenset(
 )
 _IN = frozenset({"START", "UNSTOP", "YES"})
 _HELP = frozenset({"HELP", "INFO", "AIDE"})
-_EDGES = " \t\r\n.,;:!?\"'()[]“”‘’«»"  # noqa: RUF001  # quotation marks that phones type
+_EDGES = " \t\r\n.,;:!?\"'()[]“”‘’«»"  # quotation marks that phones type, too
 
 
 class Keyword(enum.StrEnum):

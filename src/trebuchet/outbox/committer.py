@@ -1,7 +1,8 @@
 """Group commit: everything that waits goes into one transaction with one sync.
 
-There is no timer. When the store is idle a batch starts at the end of the current loop turn; while it is
-busy, changes gather. So an idle gateway answers after one sync, and under load the batch grows by itself.
+When the store is idle a batch starts at the end of the current loop turn; while it is busy, changes gather. So
+an idle gateway answers after one sync, and under load the batch grows by itself. A change that nobody waits for
+may be *patient*: it rides along with the next batch, or starts one after a few milliseconds.
 """
 
 import asyncio
@@ -13,6 +14,8 @@ from typing import Any
 
 from trebuchet.errors import StorageUnavailable
 from trebuchet.storage.base import Store, Write
+
+_PATIENCE_S = 0.005
 
 
 class Committer:
@@ -29,11 +32,12 @@ class Committer:
         self._writing = 0
         self._scheduled = False
         self._closed = False
+        self._patience: asyncio.TimerHandle | None = None
         self._idle = asyncio.Event()
         self._idle.set()
         self._loop = asyncio.get_running_loop()
 
-    def add(self, change: Write) -> "asyncio.Future[Any]":
+    def add(self, change: Write, *, patient: bool = False) -> "asyncio.Future[Any]":
         """Resolves with the change's result once it is committed; fails with its error if it cannot be."""
         future: asyncio.Future[Any] = self._loop.create_future()
         if self._closed:
@@ -41,9 +45,12 @@ class Committer:
             return future
         self._waiting.append((change, future))
         if not self._scheduled and self._writing < self._store.parallel_writes:
-            self._scheduled = True
             self._idle.clear()
-            self._loop.call_soon(self._start)
+            if not patient:
+                self._scheduled = True
+                self._loop.call_soon(self._start)
+            elif self._patience is None:
+                self._patience = self._loop.call_later(_PATIENCE_S, self._start)
         return future
 
     @property
@@ -61,6 +68,9 @@ class Committer:
 
     def _start(self) -> None:
         self._scheduled = False
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
         while self._waiting and self._writing < self._store.parallel_writes:
             size = min(len(self._waiting), self._batch_max)
             batch = [self._waiting.popleft() for _ in range(size)]

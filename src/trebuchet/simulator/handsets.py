@@ -88,9 +88,7 @@ class Handsets:
         return _summary(self._handsets.get(number) or Handset(number))
 
     def show(self, message: HandsetMessage) -> None:
-        """A message arrives; whoever waits for it is woken. An id that is shown already changes nothing."""
-        if message.network_id in self._shown:
-            return
+        """A message arrives; whoever waits for it is woken."""
         handset = self._handsets.get(message.handset)
         if handset is None:
             handset = self._handsets[message.handset] = Handset(message.handset)

@@ -11,7 +11,7 @@ message, because every benchmark of the gateway runs through here.
 import asyncio
 import random
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -39,10 +39,13 @@ _PAUSED_MAX: Final = 10_000  # messages remembered to have been throttled once
 class _Outlet:
     """What the network keeps for one carrier, link or no link."""
 
-    __slots__ = ("carrier_id", "pending", "port", "refuses", "unacknowledged")
+    __slots__ = ("acknowledged", "carrier_id", "pending", "port", "refuses", "unacknowledged")
 
-    def __init__(self, carrier_id: str) -> None:
+    def __init__(
+        self, carrier_id: str, acknowledged: Callable[["_Outlet", "asyncio.Future[None]"], None]
+    ) -> None:
         self.carrier_id = carrier_id
+        self.acknowledged = partial(acknowledged, self)  # called with the future of each receipt
         self.port: Port | None = None
         self.refuses: Reply | None = None  # what every submit is answered with until its moment has passed
         self.pending: deque[Receipt] = deque()
@@ -131,7 +134,7 @@ class SimulatedNetwork:
     def _outlet(self, carrier_id: str) -> _Outlet:
         outlet = self._outlets.get(carrier_id)
         if outlet is None:
-            outlet = self._outlets[carrier_id] = _Outlet(carrier_id)
+            outlet = self._outlets[carrier_id] = _Outlet(carrier_id, self._acknowledged)
         return outlet
 
     def _take_turn(self) -> None:
@@ -151,17 +154,17 @@ class SimulatedNetwork:
                 replies.setdefault(outlet, []).append((submission.work_key, outlet.refuses))
                 continue
             fates = self._fates(submission)
-            speaking = _speaking(fates)
+            speaking = fates[0] if len(fates) == 1 else _speaking(fates)
             if not speaking.taken:
                 reply = self._contrary(outlet, submission, speaking, now_ms)
                 if reply is not None:
                     replies.setdefault(outlet, []).append((submission.work_key, reply))
                 continue
-            pairs = [
-                (fate, self._row(outlet, submission, delivery, fate, now_ms))
-                for fate, delivery in zip(fates, submission.deliveries, strict=True)
-            ]
-            rows += [row for _, row in pairs]
+            pairs = []
+            for fate, delivery in zip(fates, submission.deliveries, strict=True):
+                row = self._row(outlet, submission, delivery, fate, now_ms)
+                rows.append(row)
+                pairs.append((fate, row))
             taken.append((outlet, submission, speaking, pairs))
         self._answer(replies)
         if taken:
@@ -198,7 +201,7 @@ class SimulatedNetwork:
         # Neither counts as an attempt, so the network itself must know that it was so once.
         if len(self._paused_once) >= _PAUSED_MAX:
             del self._paused_once[next(iter(self._paused_once))]
-        self._paused_once[submission.work_key] = None
+        pass
         outlet.refuses = Reply(fate.answer, until_ms=until_ms, words=words)
         if fate.answer is Answer.DOWN and outlet.port is not None:
             outlet.port.down(until_ms)
@@ -238,11 +241,11 @@ class SimulatedNetwork:
         for outlet, submission, speaking, pairs in taken:
             message = submission.message
             segments = message.segment_count if message.kind is Kind.SMS else 1
+            ids = []
             for fate, row in pairs:
                 self._deliver(outlet, row, segments, fate, now_ms)
-            reply = Reply(
-                Answer.ACCEPTED, tuple([_segment_ids(row.network_id, segments) for _, row in pairs])
-            )
+                ids.append(_segment_ids(row.network_id, segments))
+            reply = Reply(Answer.ACCEPTED, tuple(ids))
             if speaking.answer is Answer.LOST:
                 due_ms = now_ms + scenario.ANSWER_TIMEOUT_MS
                 self._plan.add(due_ms, self._give_up, outlet, submission.work_key)
@@ -347,7 +350,7 @@ class SimulatedNetwork:
             receipt = pending.popleft()
             future = port.receipt(receipt)
             unacknowledged[future] = receipt
-            future.add_done_callback(partial(self._acknowledged, outlet))
+            future.add_done_callback(outlet.acknowledged)
 
     def _acknowledged(self, outlet: _Outlet, future: "asyncio.Future[None]") -> None:
         receipt = outlet.unacknowledged.pop(future)
@@ -369,8 +372,6 @@ def _is_up(outlet: _Outlet, now_ms: int) -> bool:
 
 def _speaking(fates: Sequence[Fate]) -> Fate:
     """The fate that decides on the one answer to a submit for several recipients."""
-    if len(fates) == 1:
-        return fates[0]
     contrary = (f for f in fates if not f.taken)
     late = (f for f in fates if f.answer is not Answer.ACCEPTED or f.answer_delay_ms)
     return next(contrary, None) or next(late, fates[0])

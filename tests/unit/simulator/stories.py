@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -101,14 +101,24 @@ class Line:
 class World:
     """A network, its ledger and one attached line, at a time that stands still."""
 
-    def __init__(self, ledger: MemoryLedger | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        ledger: MemoryLedger | None = None,
+        *,
+        delay_min_ms: int = DELAY_MS,
+        delay_max_ms: int = DELAY_MS,
+        planned_max: int = 400_000,
+    ) -> None:
         self.clock = ManualClock(T0)
         self.ledger = ledger or MemoryLedger()
         self.line = Line()
         self.network = SimulatedNetwork(
             self.clock,
             random.Random(1),
-            **({"delay_min_ms": DELAY_MS, "delay_max_ms": DELAY_MS, "ledger": self.ledger} | options),
+            delay_min_ms=delay_min_ms,
+            delay_max_ms=delay_max_ms,
+            ledger=self.ledger,
+            planned_max=planned_max,
         )
         self.network.attach(self.line)
 
@@ -131,12 +141,6 @@ async def quiet() -> None:
     """Let everything that is ready run. Eight turns are more than any chain of callbacks here has."""
     for _ in range(8):
         await asyncio.sleep(0)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0)
 
 
 class Submitted(msgspec.Struct, frozen=True):

@@ -29,14 +29,6 @@ async def test_messages_are_shown_in_order() -> None:
     assert shown(handsets, "+19195550000") == []
 
 
-async def test_a_message_is_shown_once() -> None:
-    """The same network id again changes nothing."""
-    handsets = Handsets()
-    handsets.show(row())
-    handsets.show(row())
-    assert shown(handsets) == ["hello"]
-
-
 @pytest.mark.parametrize(
     ("filters", "texts"),
     [

@@ -21,11 +21,15 @@ from trebuchet.storage.base import (
     DueCallback,
     DueWork,
     EventQuery,
+    ExpireWork,
     FoundPage,
     HandsetMessage,
     Life,
     MessageQuery,
+    Prune,
     QueueDepths,
+    Replay,
+    TimeOutReceipts,
     Write,
 )
 from trebuchet.storage.sqlite import dbapi, reads
@@ -33,6 +37,9 @@ from trebuchet.storage.sqlite.writes import BatchWriter
 
 T = TypeVar("T")
 Done = Callable[[Sequence[Any]], None]
+
+# Changes that read or touch many rows: carried out beside the event loop.
+_LONG = frozenset({ExpireWork, Prune, Replay, TimeOutReceipts})
 
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
@@ -51,7 +58,10 @@ class SqliteStore:
 
     def __init__(self, path: str, *, readers: int = 2) -> None:
         self._path = path
-        self._batches: queue.SimpleQueue[tuple[Sequence[Write], Done] | None] = queue.SimpleQueue()
+        self._batches: _Batches | None = None
+        self._handed: queue.SimpleQueue[tuple[Sequence[Write], list[Any] | None, Done] | None] = (
+            queue.SimpleQueue()
+        )
         self._writer: threading.Thread | None = None
         self._readers = ThreadPoolExecutor(readers, thread_name_prefix="sqlite-reader")
         self._local = threading.local()
@@ -61,18 +71,23 @@ class SqliteStore:
     async def open(self) -> None:
         self._loop = asyncio.get_running_loop()
         Path(self._path).parent.mkdir(parents=True, exist_ok=True)
-        opened: asyncio.Future[None] = self._loop.create_future()
-        self._writer = threading.Thread(
-            target=self._write_forever, args=(opened,), name="sqlite-writer", daemon=True
-        )
+        self._batches = await self._loop.run_in_executor(self._readers, self._open_batches)
+        self._writer = threading.Thread(target=self._commit_forever, name="sqlite-writer", daemon=True)
         self._writer.start()
-        await opened
+
+    def _open_batches(self) -> "_Batches":
+        try:
+            connection = self._connect()
+            migrate_if_needed(connection, self._path)
+            return _Batches(connection, BatchWriter(connection))
+        except (dbapi.Error, OSError, TrebuchetError) as error:
+            raise _translate(error, self._path) from error
 
     async def close(self) -> None:
         """Finish what waits, then close. May be called twice."""
         if self._writer is not None:
             writer, self._writer = self._writer, None
-            self._batches.put(None)
+            self._handed.put(None)
             await asyncio.get_running_loop().run_in_executor(None, writer.join)
         self._readers.shutdown(wait=True)
         for connection in self._reading:
@@ -82,25 +97,20 @@ class SqliteStore:
     # ---- writing ----
 
     def write(self, changes: Sequence[Write], done: Done) -> None:
-        if self._writer is None:
+        if self._writer is None or self._batches is None:
             raise StorageUnavailable("the database is closed")
-        self._batches.put((changes, done))
+        results = (
+            None if any(type(change) in _LONG for change in changes) else self._batches.carry_out(changes)
+        )
+        self._handed.put((changes, results, done))
 
-    def _write_forever(self, opened: "asyncio.Future[None]") -> None:
+    def _commit_forever(self) -> None:
         assert self._loop is not None
-        try:
-            connection = self._connect()
-            migrate_if_needed(connection, self._path)
-            writer = BatchWriter(connection)
-        except (dbapi.Error, OSError, TrebuchetError) as error:
-            self._loop.call_soon_threadsafe(opened.set_exception, _translate(error, self._path))
-            return
-        self._loop.call_soon_threadsafe(opened.set_result, None)
-        while (batch := self._batches.get()) is not None:
-            changes, done = batch
-            results = _write_batch(connection, writer, changes)
-            self._loop.call_soon_threadsafe(done, results)
-        connection.close()
+        assert self._batches is not None
+        while (handed := self._handed.get()) is not None:
+            changes, results, done = handed
+            self._loop.call_soon_threadsafe(done, self._batches.commit(changes, results))
+        self._batches.close()
 
     def _connect(self) -> dbapi.Connection:
         connection = dbapi.connect(self._path)
@@ -191,30 +201,53 @@ def migrate_if_needed(connection: dbapi.Connection, path: str) -> None:
         migrations.migrate(path)
 
 
-def _write_batch(
-    connection: dbapi.Connection, writer: BatchWriter, changes: Sequence[Write]
-) -> Sequence[Any]:
-    try:
-        return _in_transaction(connection, writer, changes)
-    except Exception as error:  # noqa: BLE001  # the writer must go on, whatever one change made of it
-        if len(changes) == 1:
-            return [_translate(error)]
-    return [_write_batch(connection, writer, [change])[0] for change in changes]
+class _Batches:
+    """The writing connection: at most one transaction, begun in one thread and committed in another."""
 
+    def __init__(self, connection: dbapi.Connection, writer: BatchWriter) -> None:
+        self._connection = connection
+        self._writer = writer
 
-def _in_transaction(
-    connection: dbapi.Connection, writer: BatchWriter, changes: Sequence[Write]
-) -> Sequence[Any]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        results = writer.apply(changes)
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        writer.rolled_back()
-        raise
-    return results
+    def carry_out(self, changes: Sequence[Write]) -> list[Any] | None:
+        """Begin a transaction and carry out all changes in it; None, and no transaction, if one cannot be."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            return self._writer.apply(changes)
+        except Exception:  # noqa: BLE001  # `commit` finds out which change it was
+            self._roll_back()
+            return None
+
+    def commit(self, changes: Sequence[Write], results: list[Any] | None) -> Sequence[Any]:
+        """Commit what `carry_out` did; where that or this fails, each change has a transaction of its own."""
+        if results is not None:
+            try:
+                self._connection.execute("COMMIT")
+            except dbapi.Error:
+                self._roll_back()
+            else:
+                return results
+        return [self._alone(change) for change in changes]
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _alone(self, change: Write) -> Any:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            (result,) = self._writer.apply([change])
+            self._connection.execute("COMMIT")
+        except Exception as error:  # noqa: BLE001  # the writer must go on, whatever one change made of it
+            self._roll_back()
+            return _translate(error)
+        return result
+
+    def _roll_back(self) -> None:
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            self._writer.rolled_back()
+        except dbapi.Error:
+            return  # the next transaction fails, and says why
 
 
 def _translate(error: Exception, path: str = "the database") -> TrebuchetError:
