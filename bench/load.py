@@ -72,7 +72,9 @@ class Connection(asyncio.Protocol):
         self.busy = True
         self._began_us = time.monotonic_ns() // 1000
         at_us = time.time_ns() // 1000
-        body = _BODY.format(suffix=number % 10_000, number=number, at_us=at_us, prefix=self._figures.prefix).encode()
+        body = _BODY.format(
+            suffix=number % 10_000, number=number, at_us=at_us, prefix=self._figures.prefix
+        ).encode()
         self._transport.write(_HEAD % len(body) + body)
 
     def data_received(self, data: bytes) -> None:
@@ -91,7 +93,9 @@ class Connection(asyncio.Protocol):
             self.post()
 
 
-async def drive(port: int, count: int, connections: int, rate: float | None, *, warm: bool) -> dict[str, object]:
+async def drive(
+    port: int, count: int, connections: int, rate: float | None, *, warm: bool
+) -> dict[str, object]:
     loop = asyncio.get_running_loop()
     figures = Figures(count, warm=warm)
     started_s = time.perf_counter()

@@ -92,7 +92,9 @@ def load(port: int, count: int, rate: float | None, *, warm: bool = False) -> di
         command += ["--rate", str(rate)]
     if warm:
         command.append("--warm")
-    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=Path(__file__).parent.parent).stdout
+    output = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, cwd=Path(__file__).parent.parent
+    ).stdout
     figures: dict[str, Any] = json.loads(output)
     return figures
 
@@ -112,7 +114,9 @@ def measure(mode: str, count: int, rate: float | None) -> dict[str, Any]:
         gateway = Gateway(Path(folder), sink_port, "simulator.delay_min_ms=1", "simulator.delay_max_ms=20")
         if mode == "accept":
             gateway.pause_carrier()
-        load(gateway.port, min(1000, count), None, warm=True)  # warm: connections, caches, the first pages of the tables
+        load(
+            gateway.port, min(1000, count), None, warm=True
+        )  # warm: connections, caches, the first pages of the tables
         if mode == "life":
             time.sleep(1)
         changes, transactions = gateway.batches()
@@ -139,13 +143,20 @@ def measure_memory(queued: int) -> dict[str, Any]:
         load(gateway.port, 10_000, None, warm=True)
         before_mb = gateway.memory_mb()
         figures = load(gateway.port, queued, None)
-        result = {"mode": "memory", "messages": queued, "before_mb": round(before_mb), "with_mb": round(gateway.memory_mb())}
+        result = {
+            "mode": "memory",
+            "messages": queued,
+            "before_mb": round(before_mb),
+            "with_mb": round(gateway.memory_mb()),
+        }
         gateway.stop()
     return {**result, "accept_per_s": figures["per_s"]}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("modes", nargs="*", default=["accept", "life", "memory"])
     parser.add_argument("--sizes", default="10000,100000")
     parser.add_argument("--rate", type=float, default=1000.0)

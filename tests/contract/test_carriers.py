@@ -407,6 +407,17 @@ async def test_stop_may_come_twice(up: Rig) -> None:
     assert [type(said) for _, said in up.reports.outcomes] == [Lost]
 
 
+async def test_a_second_stop_ends_the_patience_of_the_first(up: Rig) -> None:
+    """Whoever is in a hurry need not wait for the grace of an earlier stop."""
+    up.link.submit(lane(up), shipment(text="#lost"))
+    patient = asyncio.create_task(up.link.stop(3600))
+    await asyncio.sleep(0)
+    await up.link.stop(0)
+    async with asyncio.timeout(WAIT_S):
+        await patient
+    assert [type(said) for _, said in up.reports.outcomes] == [Lost]
+
+
 async def test_stop_may_come_before_the_start(rig: Rig) -> None:
     """A link that was never started stops without a word."""
     await rig.link.stop(WAIT_S)

@@ -8,12 +8,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema_rs
 import pytest
 from bandwidth.models.callback import Callback
 from bandwidth.models.inbound_callback import InboundCallback
 from bandwidth.models.status_callback import StatusCallback
 from msgspec.structs import replace
 
+from trebuchet.api.schemas import SCHEMAS
 from trebuchet.callbacks.payload import render
 from trebuchet.model.account import Profile
 from trebuchet.model.events import DESCRIPTIONS, MMS_DELIVERED, Event, EventType, event_id
@@ -114,3 +116,11 @@ def test_the_official_sdk_reads_every_callback(name: str) -> None:
     assert common is not None
     assert (specific.to, specific.message.id) == (body["to"], body["message"]["id"])
     assert type(common.actual_instance) is type(specific)
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_the_description_of_the_api_covers_every_callback(name: str) -> None:
+    """Each file is an instance of the schema of callbacks."""
+    schema = {"$ref": "#/components/schemas/Callback", "components": {"schemas": SCHEMAS}}
+    body = json.loads((FOLDER / f"{name}.json").read_bytes())
+    assert jsonschema_rs.Draft202012Validator(schema, validate_formats=True).is_valid(body)

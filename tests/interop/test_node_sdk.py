@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.gateway import APPLICATION, HANDSET, NUMBER, running
-from tests.support.http import catching
+from support.gateway import APPLICATION, HANDSET, NUMBER, running
+from support.http import catching
 
 pytestmark = [pytest.mark.anyio, pytest.mark.node]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import bandwidth
 import pytest
 
-from tests.support.gateway import ACCOUNT, APPLICATION, HANDSET, NUMBER, SECRET, TOKEN, running
-from tests.support.http import catching
+from support.gateway import ACCOUNT, APPLICATION, HANDSET, NUMBER, SECRET, TOKEN, running
+from support.http import catching
 
 pytestmark = pytest.mark.anyio
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.gateway import Gateway, running
-from tests.support.http import Catcher, catching
+from support.gateway import CRASHING, Gateway, running
+from support.http import Catcher, catching
 
 pytestmark = pytest.mark.anyio
 
@@ -63,12 +63,20 @@ def one_final_event_each(catcher: Catcher) -> None:
 @pytest.mark.parametrize(
     "change", ["Accept", "Claim", "RecordHandset", "Settle", "RecordReceipt", "SettleCallback"]
 )
-async def test_a_kill_at_any_arrow_of_the_path_loses_nothing(change: str, moment: str, tmp_path: Path) -> None:
+async def test_a_kill_at_any_arrow_of_the_path_loses_nothing(
+    change: str, moment: str, tmp_path: Path
+) -> None:
     """Killed just before or just after the commit of each step, every 202 is delivered and called back."""
     accepted: dict[str, str] = {}
     async with catching() as catcher:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.support.crashing_gateway", str(tmp_path), catcher.url, change, moment, "3"
+            sys.executable,
+            str(CRASHING),
+            str(tmp_path),
+            catcher.url,
+            change,
+            moment,
+            "3",
         )
         gateway = Gateway(tmp_path, QUICK, catcher.url)
         await gateway.attach(process)
@@ -122,7 +130,13 @@ async def test_in_doubt_fail_never_submits_twice(tmp_path: Path) -> None:
         async with running(tmp_path, QUICK, catcher.url) as gateway:
             assert (await gateway.admin("PATCH", "/carriers/simulator", {"in_doubt": "fail"})).status == 200
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.support.crashing_gateway", str(tmp_path), catcher.url, "Settle", "before", "2"
+            sys.executable,
+            str(CRASHING),
+            str(tmp_path),
+            catcher.url,
+            "Settle",
+            "before",
+            "2",
         )
         gateway = Gateway(tmp_path, QUICK, catcher.url)
         await gateway.attach(process)

@@ -1,12 +1,24 @@
 """Stories of an application developer, told over real sockets to a real gateway process."""
 
+import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.gateway import ACCOUNT, APPLICATION, HANDSET, NUMBER, OTHER_NUMBER, SECRET, TOKEN, running
-from tests.support.http import Caught, basic, catching, raw, request
+from support.gateway import (
+    ACCOUNT,
+    APPLICATION,
+    HANDSET,
+    NUMBER,
+    OTHER_NUMBER,
+    SECRET,
+    TOKEN,
+    Gateway,
+    running,
+)
+from support.http import Caught, basic, catching, raw, request
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +36,11 @@ async def test_a_message_is_accepted_shown_on_the_handset_and_called_back(tmp_pa
         ]  # fmt: skip
         assert answer.headers["location"] == f"/v2/users/{ACCOUNT}/messages/{message['id']}"
         event = await catcher.wait_for_event(message["id"])
-        assert (event["type"], event["to"], event["message"]["tag"]) == ("message-delivered", HANDSET, "test message")
+        assert (event["type"], event["to"], event["message"]["tag"]) == (
+            "message-delivered",
+            HANDSET,
+            "test message",
+        )
         shown = await gateway.sim("GET", "/handsets/%2B12025550123/messages?wait=5s&contains=check")
         assert [text["text"] for text in shown.json] == ["Hey, check this out!"]
 
@@ -32,7 +48,9 @@ async def test_a_message_is_accepted_shown_on_the_handset_and_called_back(tmp_pa
 async def test_a_handset_answers_and_the_application_is_called_back(tmp_path: Path) -> None:
     """A reply typed on the handset is a message-received callback without media and without tag."""
     async with catching() as catcher, running(tmp_path, QUICK, catcher.url) as gateway:
-        typed = await gateway.sim("POST", "/handsets/%2B12025550123/messages", {"to": NUMBER, "text": "Hi back"})
+        typed = await gateway.sim(
+            "POST", "/handsets/%2B12025550123/messages", {"to": NUMBER, "text": "Hi back"}
+        )
         assert typed.status == 202
         await catcher.wait_for(lambda c: bool(c.caught))
         event = catcher.events()[0]
@@ -53,7 +71,7 @@ async def test_a_failure_is_forced_by_the_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("trigger", ["#early", "#twice", "#throttle:50", "#down:50"])
 async def test_carrier_trouble_ends_in_one_delivered_event(trigger: str, tmp_path: Path) -> None:
-    """Receipts before the response, receipts twice, throttling and a short outage change nothing for the application."""
+    """Early and repeated receipts, throttling and a short outage change nothing for the application."""
     async with catching() as catcher, running(tmp_path, QUICK, catcher.url) as gateway:
         first = (await gateway.send(trigger)).json
         second = (await gateway.send("after it")).json
@@ -85,11 +103,13 @@ async def test_a_message_that_expires_in_the_queue_is_4360(tmp_path: Path) -> No
 async def test_a_failing_endpoint_is_tried_again_until_it_takes_the_callback(tmp_path: Path) -> None:
     """503, then 302, then 200: three attempts, recorded with their answers; the redirect is not followed."""
     async with catching() as catcher, running(tmp_path, QUICK, catcher.url) as gateway:
-        answers = iter([503, b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", 200])
+        answers: Iterator[int | bytes] = iter(
+            [503, b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", 200]
+        )
         catcher.answer = lambda _: next(answers)
         message = (await gateway.send()).json
         for attempt in (1, 2, 3):
-            await catcher.wait_for(lambda c, attempt=attempt: len(c.caught) >= attempt)
+            await catcher.wait_for_count(attempt)
             await gateway.sim("POST", "/clock/advance", {"by": "30m"})
         life = await until_attempts(gateway, message["id"], 3)
         assert [attempt["status"] for attempt in life["attempts"]] == [503, 302, 200]
@@ -102,7 +122,9 @@ async def test_a_dead_endpoint_delays_nobody_else(tmp_path: Path) -> None:
             "POST", "/applications", {"account_id": ACCOUNT, "name": "silent", "callback_url": dead.url}
         )
         number = "+12025550177"
-        await gateway.admin("POST", "/numbers", {"number": number, "account_id": ACCOUNT, "application_id": silent.json["id"]})
+        await gateway.admin(
+            "POST", "/numbers", {"number": number, "account_id": ACCOUNT, "application_id": silent.json["id"]}
+        )
         dead.answer = lambda _: b""
         for _ in range(40):
             answer = await gateway.send(**{"from": number, "applicationId": silent.json["id"]})
@@ -194,16 +216,12 @@ async def test_a_request_in_pieces_is_answered_like_a_whole_one(path: str, tmp_p
                 f"Authorization: {basic(TOKEN, SECRET)['Authorization']}\r\nContent-Type: application/json\r\n"
             ).encode()
             whole = await raw(host, port, head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
-            chunked = b"Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
-            pieces = await raw_after_continue(host, port, head + chunked)
-            assert (whole.status, whole.body) == (pieces[0], pieces[1])
-
-
-async def raw_after_continue(host: str, port: int, octets: bytes) -> tuple[int, bytes]:
-    answer = await raw(host, port, octets)
-    if answer.status != 100:
-        return answer.status, answer.body
-    raise AssertionError("an interim answer was read as the final one")
+            chunked = b"Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (
+                len(body),
+                body,
+            )
+            pieces = await raw(host, port, head + chunked)
+            assert (whole.status, whole.body) == (pieces.status, pieces.body)
 
 
 async def test_two_numbers_of_one_account_may_write_to_each_other(tmp_path: Path) -> None:
@@ -212,13 +230,17 @@ async def test_two_numbers_of_one_account_may_write_to_each_other(tmp_path: Path
         assert (await gateway.send(to=OTHER_NUMBER)).status == 202
 
 
-async def until_state(gateway: Any, message_id: str, state: str) -> Any:
-    while (life := await gateway.life(message_id))["deliveries"][0]["state"] != state:
-        pass
+async def until_state(gateway: Gateway, message_id: str, state: str) -> Any:
+    """The message's life, once its delivery is in that state."""
+    async with asyncio.timeout(20):
+        while (life := await gateway.life(message_id))["deliveries"][0]["state"] != state:
+            await asyncio.sleep(0.01)
     return life
 
 
-async def until_attempts(gateway: Any, message_id: str, count: int) -> Any:
-    while len((life := await gateway.life(message_id))["attempts"]) < count:
-        pass
+async def until_attempts(gateway: Gateway, message_id: str, count: int) -> Any:
+    """The message's life, once that many callback attempts are recorded."""
+    async with asyncio.timeout(20):
+        while len((life := await gateway.life(message_id))["attempts"]) < count:
+            await asyncio.sleep(0.01)
     return life

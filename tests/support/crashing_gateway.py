@@ -1,6 +1,6 @@
 """A gateway that kills itself at one exact arrow of the path: SIGKILL before or after a commit.
 
-    python -m tests.support.crashing_gateway DATA CALLBACK_URL CHANGE before|after COUNT
+    python tests/support/crashing_gateway.py DATA CALLBACK_URL CHANGE before|after COUNT
 
 It dies at the COUNTth batch that holds a change of the named kind: just before the batch is written, or just
 after its commit and before anybody is told of it.

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.support.http import Answer, basic, request
+from support.http import Answer, basic, request
 
 READY_S = 20.0
 
@@ -23,6 +23,9 @@ NUMBER = "+12345678901"
 OTHER_NUMBER = "+12025550100"
 HANDSET = "+12025550123"
 ADMIN_TOKEN = "admin-demo"
+
+
+CRASHING = Path(__file__).parent / "crashing_gateway.py"
 
 
 class Gateway:

@@ -63,10 +63,12 @@ async def raw(host: str, port: int, octets: bytes) -> Answer:
 
 
 async def read_answer(reader: asyncio.StreamReader) -> Answer:
-    status_line, headers = await _read_head(reader)
-    return Answer(
-        int(status_line.split(" ", 2)[1]), headers, await _read_body(reader, headers, until_eof=True)
-    )
+    """One answer; interim ones that come before it are passed over."""
+    status = 100
+    while status < 200:
+        status_line, headers = await _read_head(reader)
+        status = int(status_line.split(" ", 2)[1])
+    return Answer(status, headers, await _read_body(reader, headers, until_eof=True))
 
 
 async def _read_head(reader: asyncio.StreamReader) -> tuple[str, dict[str, str]]:
@@ -123,6 +125,10 @@ class Catcher:
         """Wait until what was caught fulfils the condition."""
         async with asyncio.timeout(timeout_s), self._changed:
             await self._changed.wait_for(lambda: condition(self))
+
+    async def wait_for_count(self, count: int) -> None:
+        """Wait until so many callbacks have arrived."""
+        await self.wait_for(lambda catcher: len(catcher.caught) >= count)
 
     async def wait_for_event(self, message_id: str, type_: str | None = None) -> Any:
         await self.wait_for(lambda catcher: bool(catcher.events(message_id, type_)))

@@ -15,6 +15,7 @@ from trebuchet.api import openapi, problems, search, wire
 from trebuchet.api.auth import authenticate
 from trebuchet.api.create import CreateMessage, CreateRequest, Headers
 from trebuchet.api.hot import PROFILES
+from trebuchet.api.routing import route
 from trebuchet.clock import Clock
 from trebuchet.model.account import Account, Directory, Profile
 from trebuchet.storage.base import Store
@@ -48,9 +49,8 @@ def build(context: ApiContext, more: Sequence[BaseRoute]) -> Starlette:
     for prefix, profile in PROFILES.items():
         path = prefix.decode() + "/users/{account_id}/messages"
         routes += [
-            Route(path, _create(context, profile), methods=["POST"]),
-            Route(path, _search(context, profile, limit), methods=["GET"]),
-            Route(path + "/{message_id}", _get(context, profile), methods=["GET"]),
+            route(path, GET=_search(context, profile, limit), POST=_create(context, profile)),
+            route(path + "/{message_id}", GET=_get(context, profile)),
         ]
     document = msgspec.json.encode(openapi.document(context.base_url(), context.extra_paths))
     page = openapi.docs_page("/openapi.json")
@@ -84,7 +84,7 @@ def build(context: ApiContext, more: Sequence[BaseRoute]) -> Starlette:
         routes=routes,
         exception_handlers={
             problems.Problem: _problem,
-            HTTPException: _http_error,
+            HTTPException: _http_error(context.clock),
             Exception: _unexpected(context.telemetry),
         },
     )
@@ -195,13 +195,16 @@ async def _problem(_: Request, problem: Exception) -> Response:
     return _response(problem)
 
 
-async def _http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    if error.status_code == 404:
-        return _response(problems.not_found(request.url.path, 0))
-    if error.status_code == 405:
-        return _response(problems.method_not_allowed((error.headers or {}).get("Allow", "")))
-    return _response(problems.other(error.status_code, error.detail))
+def _http_error(clock: Clock) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def http_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        if error.status_code == 404:
+            return _response(problems.not_found(request.url.path, clock.now_ms()))
+        if error.status_code == 405:
+            return _response(problems.method_not_allowed((error.headers or {}).get("Allow", "")))
+        return _response(problems.other(error.status_code, error.detail))
+
+    return http_error
 
 
 def _unexpected(telemetry: Telemetry) -> Callable[[Request, Exception], Awaitable[Response]]:

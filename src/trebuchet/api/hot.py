@@ -9,7 +9,6 @@ uvicorn 63 µs, this about 20.
 import asyncio
 import re
 from http import HTTPStatus
-from typing import Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -76,11 +75,7 @@ class _HotProtocol(HttpToolsProtocol):
         if self._waiting:  # reading is paused; what was already read waits
             self._held += data
             return
-        if (
-            not self._within
-            and data.startswith(_PREFIXES)
-            and (self.cycle is None or self.cycle.response_complete)
-        ):
+        if not self._within and data.startswith(_PREFIXES) and self._nothing_under_way():
             request = self._whole_request(data)
             if request is not None:
                 self._waiting = True
@@ -92,10 +87,9 @@ class _HotProtocol(HttpToolsProtocol):
         if self._within and self._head_octets > _HEAD_MAX and not self.transport.is_closing():
             self._refuse_head()
 
-    def _cycle_is_over(self) -> bool:
-        # Its annotation does not say that it is None until the first request of the ordinary way.
-        cycle: Any = self.cycle
-        return cycle is None or bool(cycle.response_complete)
+    def _nothing_under_way(self) -> bool:
+        # There is no cycle until the first request of the ordinary way.
+        return bool(getattr(self.cycle, "response_complete", True))
 
     def _whole_request(self, data: bytes) -> CreateRequest | None:
         """The request if `data` is exactly one that can be answered here."""

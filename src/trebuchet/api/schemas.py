@@ -41,7 +41,7 @@ _MEDIA_URL: Object = {
     "description": "Absolute http or https URL.",
     "type": "string",
     "maxLength": wire.MEDIA_URL_MAX,
-    "pattern": r"^[Hh][Tt][Tt][Pp][Ss]?://[^\s\u0000/?#][^\s\u0000]*$",
+    "pattern": wire.MEDIA_URL_PATTERN,
 }
 
 
@@ -196,7 +196,7 @@ _CALLBACK: Object = {
             },
             "errorCode": {"description": "Of message-failed only.", "type": "integer"},
             "description": {"description": "For people.", "type": "string"},
-            "message": _MESSAGE,
+            "message": {"$ref": "#/components/schemas/Message"},
         },
         "if": {"properties": {"type": {"const": EventType.FAILED.value}}},
         "then": {"required": ["errorCode"]},
@@ -222,7 +222,7 @@ _PROBLEM: Object = {
     },
 }
 _NOT_FOUND: Object = {
-    "allOf": [_PROBLEM],
+    "allOf": [{"$ref": "#/components/schemas/Problem"}],
     "required": ["timestamp", "status", "error", "path"],
     "properties": {
         "timestamp": {"type": "string"},
@@ -237,7 +237,7 @@ SCHEMAS: dict[str, Object] = {
     "MessageRequestOfCatapult": _request(wire.RECIPIENTS_HARD_MAX),
     "Message": _MESSAGE,
     "MessageWithRecipients": {
-        "allOf": [_MESSAGE],
+        "allOf": [{"$ref": "#/components/schemas/Message"}],
         "required": ["recipients"],
         "properties": {"recipients": {"type": "array", "items": _RECIPIENT_STATE, "minItems": 1}},
     },

@@ -1,7 +1,7 @@
 """JSON of the messages API ↔ the gateway's own nouns.
 
-The customer's field names live here, in `search` (answers about messages), in `openapi` (their description)
-and in `callbacks/payload`; nowhere else.
+The customer's field names live here and in `callbacks/payload`; those of the search in `filters` and `search`;
+all of them are described in `schemas`.
 
 A request is decoded once into a typed struct. Only one with a field of the wrong type is looked at again,
 field by field. Everything that is wrong with a request is named in one answer. Where the original's words are
@@ -29,14 +29,17 @@ MEDIA_URL_MAX = 4096
 RECIPIENTS_HARD_MAX = 100  # where an account may exceed its number of recipients and is told by callback
 PRIORITIES = ("default", "high")
 
+# Absolute, http or https, without blanks and control characters; in words that JSON Schema has too.
+MEDIA_URL_PATTERN = (
+    r"^[Hh][Tt][Tt][Pp][Ss]?://([^\s\x00-\x1f/?#@]*@)?"
+    r"(\[[0-9A-Fa-f:.]+\]|[^\s\x00-\x1f/?#@:\[\]]+)(:[0-9]{1,5})?([/?#][^\s\x00-\x1f]*)?$"
+)
+
 _QUOTED_MAX = 64  # of what is quoted back in an error
 
 # The check of recipients is shallow, as the original's: bare digits are taken, and fail later by callback.
 _DIGITS = re.compile(r"\d{5,15}", re.ASCII)
-_MEDIA_URL = re.compile(
-    r"https?://(?:[^\s/?#@]*@)?(?:\[[0-9a-f:.]+\]|[^\s/?#@:\[\]\0]+)(?::\d{1,5})?(?:[/?#][^\s\0]*)?",
-    re.IGNORECASE,
-)
+_MEDIA_URL = re.compile(MEDIA_URL_PATTERN)
 _PLACE = re.compile(r"(.*) \(byte (\d+)\)")
 _LONE_SURROGATE = re.compile(rb"\\ud[89ab][0-9a-f]{2}(?!\\ud[c-f])", re.IGNORECASE)
 

@@ -201,7 +201,7 @@ class SimulatedNetwork:
         # Neither counts as an attempt, so the network itself must know that it was so once.
         if len(self._paused_once) >= _PAUSED_MAX:
             del self._paused_once[next(iter(self._paused_once))]
-        pass
+        self._paused_once[submission.work_key] = None
         outlet.refuses = Reply(fate.answer, until_ms=until_ms, words=words)
         if fate.answer is Answer.DOWN and outlet.port is not None:
             outlet.port.down(until_ms)

@@ -281,6 +281,15 @@ async def test_a_full_handset_takes_nothing() -> None:
     assert world.texts() == ["yes"]
 
 
+async def test_a_full_handset_does_not_hide_what_fails_before_it() -> None:
+    """A message that would never have reached the handset fails for its own reason."""
+    world = World()
+    world.network.handsets.change(HANDSET, None, Memory.FULL)
+    await world.submit(submitted("#fail:4720"))
+    await world.pass_ms(DELAY_MS)
+    assert [receipt.error_code for receipt in world.line.receipts] == [4720]
+
+
 # ---- receipts ----
 
 
@@ -326,6 +335,16 @@ async def test_a_link_that_was_replaced_does_not_detach_the_next() -> None:
     world.network.attach(next_)
     world.network.detach(world.line)
     world.network.submit(next_, submitted())
+    await quiet()
+    assert next_.answers == [Answer.ACCEPTED]
+
+
+async def test_a_new_link_is_not_paused_by_what_the_old_one_met() -> None:
+    """A link that is attached anew begins afresh."""
+    world, next_ = World(), Line()
+    await world.submit(submitted("#down:2000"))
+    world.network.attach(next_)
+    world.network.submit(next_, submitted(number=1))
     await quiet()
     assert next_.answers == [Answer.ACCEPTED]
 

@@ -1,0 +1,325 @@
+"""What operators ask of a running gateway: messages and their lives, callbacks, receipts, queues, links, the feed."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from trebuchet.admin import requests as ask
+from trebuchet.admin.answers import answer
+from trebuchet.admin.context import AdminContext
+from trebuchet.api.problems import FieldError, invalid, invalid_field, not_found
+from trebuchet.api.routing import route
+from trebuchet.feed import Entry, Watch
+from trebuchet.model.events import Event
+from trebuchet.model.status import State
+from trebuchet.protocols import sms
+from trebuchet.storage.base import EventQuery, Found, Life, MessageQuery, Replay
+
+_PAGES_TO = 100_000  # how far a listing of messages can be paged
+_REPLAY_MAX = 10_000
+_REPLAY_BATCH = 500
+_KEEP_ALIVE_S = 15
+_MESSAGE_FILTERS = (
+    "account", "application", "source", "destination", "state", "direction", "kind", "error_code", "carrier",
+    "tag", "from", "to", "limit", "page",
+)  # fmt: skip
+
+
+class ReplayRequest(msgspec.Struct, kw_only=True):
+    """Which callbacks to send again: given events, those of a message, or an application's in a span of time."""
+
+    event_ids: list[str] | None = None
+    message_id: str | None = None
+    application_id: str | None = None
+    from_: str | None = msgspec.field(name="from", default=None)
+    to: str | None = None
+    failed_only: bool = False
+
+
+class Operations:
+    def __init__(self, context: AdminContext) -> None:
+        self.context = context
+
+    async def messages(self, request: Request) -> Response:
+        given = ask.query(request, *_MESSAGE_FILTERS)
+        query = _message_query(given)
+        page = await self.context.store.search(query)
+        following = query.offset + query.limit
+        more = {"next": str(following)} if len(page.rows) == query.limit and following < page.total else {}
+        return answer({"total": page.total, "items": [_row(found) for found in page.rows], **more})
+
+    async def message(self, request: Request) -> Response:
+        given = ask.query(request, "text")
+        life = await self.context.store.life(request.path_params["id"])
+        if life is None:
+            raise not_found(request.url.path, self.context.clock.now_ms())
+        return answer(life_shown(life, with_text=ask.flag(given, "text")))
+
+    async def callbacks(self, request: Request) -> Response:
+        given = ask.query(request, "application", "failed_only", "from", "to", "limit", "after")
+        most = ask.limit(given)
+        events = await self.context.store.find_events(
+            EventQuery(
+                application_id=given.get("application"),
+                from_ms=ask.moment_ms(given, "from"),
+                to_ms=ask.moment_ms(given, "to"),
+                failed_only=ask.flag(given, "failed_only"),
+                after_id=given.get("after", ""),
+                limit=most + 1,
+            )
+        )
+        attempts = await self._attempts(events[:most])
+        items = [{**_named(event), "attempts": attempts.get(event.id, [])} for event in events[:most]]
+        more = {"next": events[most - 1].id} if len(events) > most else {}
+        return answer({"items": items, **more})
+
+    async def _attempts(self, events: Sequence[Event]) -> dict[str, list[Any]]:
+        found: dict[str, list[Any]] = {}
+        for message_id, _ in itertools.groupby(events, key=lambda event: event.message_id):
+            life = await self.context.store.life(message_id)
+            for attempt in life.attempts if life is not None else ():
+                found.setdefault(attempt.event_id, []).append(_named(attempt))
+        return found
+
+    async def replay(self, request: Request) -> Response:
+        wanted = ask.convert(await ask.read_json(request), ReplayRequest)
+        if not (wanted.event_ids or wanted.message_id or wanted.application_id):
+            names = ("event_ids", "message_id", "application_id")
+            raise invalid([FieldError(name, f"one of {', '.join(names)} is required") for name in names])
+        ids, more = await self._replayable(wanted)
+        queued = 0
+        for start in range(0, len(ids), _REPLAY_BATCH):
+            items = await self.context.write(
+                Replay(ids[start : start + _REPLAY_BATCH], self.context.clock.now_ms())
+            )
+            self.context.replayed(items)
+            queued += len(items)
+        return answer({"queued": queued, "more": more})
+
+    async def _replayable(self, wanted: ReplayRequest) -> tuple[list[str], bool]:
+        """Ids of the events to send again, and whether there are more than one call takes."""
+        if wanted.event_ids:
+            return wanted.event_ids[:_REPLAY_MAX], len(wanted.event_ids) > _REPLAY_MAX
+        span = {"from": wanted.from_ or "", "to": wanted.to or ""}
+        events = await self.context.store.find_events(
+            EventQuery(
+                message_id=wanted.message_id,
+                application_id=wanted.application_id,
+                from_ms=ask.moment_ms(span, "from"),
+                to_ms=ask.moment_ms(span, "to"),
+                failed_only=wanted.failed_only,
+                limit=_REPLAY_MAX + 1,
+            )
+        )
+        return [event.id for event in events[:_REPLAY_MAX]], len(events) > _REPLAY_MAX
+
+    async def unmatched_receipts(self, request: Request) -> Response:
+        given = ask.query(request, "limit")
+        receipts = await self.context.store.unmatched_receipts(ask.limit(given))
+        return answer({"items": [_named(receipt) for receipt in receipts]})
+
+    async def queues(self, request: Request) -> Response:
+        ask.query(request)
+        depths = await self.context.store.depths()
+        now_ms = self.context.clock.now_ms()
+        return answer(
+            {
+                name: {
+                    key: {"rows": rows, "oldest_age_s": max(0, now_ms - due_ms) / 1000}
+                    for key, (rows, due_ms) in queue.items()
+                }
+                for name, queue in (("lanes", depths.outbox), ("callbacks", depths.callbacks))
+            }
+        )
+
+    async def links(self, request: Request) -> Response:
+        ask.query(request)
+        depths = (await self.context.store.depths()).outbox
+        items = [
+            {
+                "carrier_id": link.carrier_id,
+                "kind": link.kind,
+                "state": link.state,
+                "lanes": [
+                    {"name": name, "room": room, "rows": depths.get(name, (0, 0))[0]}
+                    for name, room in link.lanes
+                ],
+            }
+            for link in self.context.links()
+        ]
+        return answer({"items": items})
+
+    async def status(self, request: Request) -> Response:
+        ask.query(request)
+        context = self.context
+        return answer(
+            {
+                "version": context.version,
+                "started_ms": context.started_ms,
+                "now_ms": context.clock.now_ms(),
+                "database": context.database,
+                "simulator": context.simulator,
+                "queued": context.queued(),
+            }
+        )
+
+    async def feed(self, request: Request) -> Response:
+        given = ask.query(request, "message", "account", "application")
+        watch = self.context.feed.open()
+        entries = _entries(watch, given)
+
+        async def stream() -> AsyncIterator[bytes]:
+            try:
+                async for octets in entries:
+                    yield octets
+            finally:
+                self.context.feed.close(watch)
+
+        return StreamingResponse(
+            stream(), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+        )
+
+
+async def _entries(watch: Watch, wanted: Mapping[str, str]) -> AsyncIterator[bytes]:
+    """Server-sent events: an entry each, a comment when nothing happens, and a word when some were missed."""
+    source = aiter(watch)
+    missed = 0
+    coming: asyncio.Task[Entry] | None = None
+    yield b": open\n\n"
+    try:
+        while True:
+            coming = coming or asyncio.ensure_future(anext(source))
+            done, _ = await asyncio.wait({coming}, timeout=_KEEP_ALIVE_S)
+            if not done:
+                yield b": nothing new\n\n"
+                continue
+            entry, coming = coming.result(), None
+            if watch.missed > missed:
+                yield b'event: missed\ndata: {"missed":%d}\n\n' % (watch.missed - missed)
+                missed = watch.missed
+            if _concerns(entry, wanted):
+                yield b"data: " + msgspec.json.encode(entry) + b"\n\n"
+    finally:
+        if coming is not None:
+            coming.cancel()
+            with suppress(asyncio.CancelledError):
+                await coming
+
+
+def _concerns(entry: Entry, wanted: Mapping[str, str]) -> bool:
+    return (
+        wanted.get("message") in (None, entry.message_id)
+        and wanted.get("account") in (None, entry.account_id)
+        and wanted.get("application") in (None, entry.application_id)
+    )
+
+
+def _message_query(given: dict[str, str]) -> MessageQuery:
+    states = tuple(given["state"].upper().split(",")) if "state" in given else ()
+    known = {*State, "SENDING"}
+    if unknown := [state for state in states if state not in known]:
+        raise invalid_field(
+            "state", f"there is no state '{unknown[0][:32]}'; known: {', '.join(sorted(known))}"
+        )
+    for name, allowed in (("direction", ("in", "out")), ("kind", ("sms", "mms"))):
+        if name in given and given[name] not in allowed:
+            raise invalid_field(name, f"'{name}' must be {' or '.join(allowed)}")
+    page = given.get("page", "0")
+    if not page.isdecimal() or int(page[:9]) > _PAGES_TO:
+        raise invalid_field("page", "'page' is not one that an answer named")
+    return MessageQuery(
+        account_id=given.get("account"),
+        application_id=given.get("application"),
+        sources=(given["source"],) if "source" in given else (),
+        destinations=(given["destination"],) if "destination" in given else (),
+        states=states,
+        direction=given.get("direction"),
+        kind=given.get("kind"),
+        error_code=ask.whole(given, "error_code", 9999),
+        carrier_id=given.get("carrier"),
+        tag=given.get("tag"),
+        from_ms=ask.moment_ms(given, "from"),
+        to_ms=ask.moment_ms(given, "to"),
+        limit=ask.limit(given),
+        offset=int(page),
+    )
+
+
+def _row(found: Found) -> dict[str, Any]:
+    message, delivery = found.message, found.delivery
+    return {
+        "id": message.id,
+        "recipient": delivery.recipient,
+        "account_id": message.account_id,
+        "application_id": message.application_id,
+        "direction": message.direction,
+        "kind": message.kind,
+        "from": message.source,
+        "to": delivery.to,
+        "state": "SENDING" if found.claimed else delivery.state,
+        "error_code": delivery.error_code,
+        "segment_count": message.segment_count,
+        "received_ms": message.received_ms,
+        "final_ms": delivery.final_ms,
+        "tag": message.tag,
+    }
+
+
+def life_shown(life: Life, *, with_text: bool) -> dict[str, Any]:
+    """A message's life as JSON values; its text only if asked for."""
+    message = _named(life.message)
+    if not with_text:
+        del message["text"]
+    return {
+        "message": message,
+        "deliveries": [_named(delivery) for delivery in life.deliveries],
+        "claimed": list(life.claimed),
+        "segments": [_named(segment) for segment in life.segments],
+        "exchanges": [_named(exchange) for exchange in life.exchanges],
+        "events": [_named(event) for event in life.events],
+        "pending": [_named(item) for item in life.pending],
+        "attempts": [_named(attempt) for attempt in life.attempts],
+        "why": {"route": _route_reason(life), "encoding": _encoding_reason(life, with_text=with_text)},
+    }
+
+
+def _route_reason(life: Life) -> str:
+    chosen = sorted({delivery.lane for delivery in life.deliveries if delivery.lane})
+    return ", ".join(f"lane {lane}" for lane in chosen) or "none"
+
+
+def _encoding_reason(life: Life, *, with_text: bool) -> str:
+    """The encoding and, if the text may be shown, the character that made it UCS-2."""
+    message = life.message
+    if message.kind != "sms" or not with_text:
+        return message.encoding
+    choice = sms.choose(message.text)
+    return str(choice.reason) if choice.reason is not None else message.encoding
+
+
+def _named(struct: Any) -> dict[str, Any]:
+    """A struct as an object, also one that is an array on its way to the database."""
+    values: dict[str, Any] = msgspec.to_builtins({n: getattr(struct, n) for n in struct.__struct_fields__})
+    return values
+
+
+def routes(context: AdminContext) -> list[Route]:
+    operations = Operations(context)
+    return [
+        route("/messages", GET=operations.messages),
+        route("/messages/{id}", GET=operations.message),
+        route("/callbacks", GET=operations.callbacks),
+        route("/callbacks/replay", POST=operations.replay),
+        route("/receipts/unmatched", GET=operations.unmatched_receipts),
+        route("/queues", GET=operations.queues),
+        route("/links", GET=operations.links),
+        route("/status", GET=operations.status),
+        route("/feed", GET=operations.feed),
+    ]

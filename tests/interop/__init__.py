@@ -1,1 +1,0 @@
-"""Foreign programs that speak to us unchanged: official SDKs."""
