@@ -52,6 +52,7 @@ SAME_LEVEL_ALLOWED = {
     ("inbound", "outbox"): "an inbound message is stored through the committer",
     ("inbound", "accept"): "the answer to STOP or HELP is an outbound message",
     ("inbound", "carriers"): "a carrier reports an inbound part in the words of its interface",
+    ("admin", "api"): "both speak HTTP: problems and routes have one shape",
     ("supervisor", "dispatch"): "whoever starts a link starts the workers of its lanes",
     ("housekeeping", "outbox"): "sweeps share the committer's transactions",
 }

@@ -1,7 +1,9 @@
-"""SQLite as a store: one writer thread with one connection, readers beside it, WAL with synchronous=FULL.
+"""SQLite as a store: one writing connection, readers beside it, WAL with synchronous=FULL.
 
-A batch is one transaction with one sync. If it fails as a whole, each change is tried alone, so that one
-that cannot be done disturbs no other.
+A batch is one transaction with one sync. Its statements, microseconds per row, run in the event loop, and its
+commit, which waits for the disk, in a thread: with all of it in a thread the two fought for the interpreter at
+every statement, which cost more than the statements (a batch of 120 changes: 13 ms instead of 3). If a batch
+fails as a whole, each change is tried alone, so that one that cannot be done disturbs no other.
 """
 
 import asyncio
@@ -59,6 +61,7 @@ class SqliteStore:
     def __init__(self, path: str, *, readers: int = 2) -> None:
         self._path = path
         self._batches: _Batches | None = None
+        self._under_way = 0  # batches handed to the writer thread
         self._handed: queue.SimpleQueue[tuple[Sequence[Write], list[Any] | None, Done] | None] = (
             queue.SimpleQueue()
         )
@@ -99,9 +102,11 @@ class SqliteStore:
     def write(self, changes: Sequence[Write], done: Done) -> None:
         if self._writer is None or self._batches is None:
             raise StorageUnavailable("the database is closed")
-        results = (
-            None if any(type(change) in _LONG for change in changes) else self._batches.carry_out(changes)
-        )
+        results = None
+        # While a batch is being committed the connection is the writer thread's, and so is what follows.
+        if not self._under_way and not any(type(change) in _LONG for change in changes):
+            results = self._batches.carry_out(changes)
+        self._under_way += 1
         self._handed.put((changes, results, done))
 
     def _commit_forever(self) -> None:
@@ -109,8 +114,12 @@ class SqliteStore:
         assert self._batches is not None
         while (handed := self._handed.get()) is not None:
             changes, results, done = handed
-            self._loop.call_soon_threadsafe(done, self._batches.commit(changes, results))
+            self._loop.call_soon_threadsafe(self._committed, done, self._batches.commit(changes, results))
         self._batches.close()
+
+    def _committed(self, done: Done, results: Sequence[Any]) -> None:
+        self._under_way -= 1
+        done(results)
 
     def _connect(self) -> dbapi.Connection:
         connection = dbapi.connect(self._path)
