@@ -13,12 +13,13 @@ from pathlib import Path
 
 import msgspec
 import uvicorn
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute, Mount, Route
 
 from trebuchet import __version__
 from trebuchet.accept import Acceptor, AcceptSettings
 from trebuchet.admin import app as admin
 from trebuchet.admin import bootstrap
+from trebuchet.admin.app import BearerGuard
 from trebuchet.admin.context import AdminContext, LinkStatus
 from trebuchet.admin.secrets import new_secret
 from trebuchet.api import app as api
@@ -31,6 +32,7 @@ from trebuchet.clock import Clock, Ids, SystemClock
 from trebuchet.feed import Feed
 from trebuchet.housekeeping import Housekeeping, Retention
 from trebuchet.inbound import Inbound
+from trebuchet.logs import event_log
 from trebuchet.model.account import Directory
 from trebuchet.model.events import Announcement
 from trebuchet.model.message import Message
@@ -92,7 +94,7 @@ class Gateway:
         self.options = options
         self.clock = clock or SystemClock()
         self._open_store = open_store
-        self.telemetry = Telemetry()
+        self.telemetry = Telemetry(partial(event_log, settings.logging.level, settings.logging.format))
         self.feed = Feed()
         self.directory = Directory()
         self.started_ms = self.clock.now_ms()
@@ -355,7 +357,12 @@ class Gateway:
         )
         more: list[BaseRoute] = [Mount("/admin/v1", app=admin.build(context))]
         if self.network is not None:
-            more += simulator_api.routes(self.network, self.clock)
+            routes = simulator_api.routes(self.network, self.clock)
+            if not _is_loopback(self.settings.server.host):
+                # Whoever can move time and type on handsets must be somebody we know.
+                guard = partial(BearerGuard, token=self.admin_token)
+                routes = [Route(r.path, guard(r.app), methods=r.methods) for r in routes]
+            more += routes
         return more
 
     def _links(self) -> list[LinkStatus]:
@@ -492,7 +499,9 @@ async def serve_until_stopped(gateway: Gateway, announce: Callable[[Ready], None
     running = gateway.options.data_dir / "gateway.json"
     _write_private(running, msgspec.json.encode({"pid": os.getpid(), "url": ready.base_url}))
     announce(ready)
+    gateway.telemetry.note("gateway_started", url=ready.base_url, version=__version__)
     await stopping.wait()
+    gateway.telemetry.note("gateway_stopping")
     running.unlink(missing_ok=True)
     await gateway.stop()
     return 0

@@ -6,10 +6,10 @@ line per message at INFO.
 """
 
 from collections import Counter as Counts
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import msgspec
-import structlog
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
@@ -82,11 +82,28 @@ METRICS = (
 _BY_NAME = {row.name: row for row in METRICS}
 
 
+class EventLog(Protocol):
+    """Where events go: a structlog logger, or anything alike."""
+
+    def info(self, event: str, **fields: object) -> object: ...
+
+    def warning(self, event: str, **fields: object) -> object: ...
+
+
+class Silent:
+    """An EventLog that nobody reads."""
+
+    def info(self, event: str, **fields: object) -> None: ...
+
+    def warning(self, event: str, **fields: object) -> None: ...
+
+
 class Telemetry(Collector):
     """Counts and logs. One per gateway; not thread-safe, used in the event loop."""
 
-    def __init__(self) -> None:
-        self.log: structlog.stdlib.BoundLogger = structlog.get_logger("trebuchet")
+    def __init__(self, make_log: Callable[[], EventLog] | None = None) -> None:
+        self._make_log = make_log
+        self._log: EventLog | None = None
         self._counts: Counts[tuple[str, tuple[str, ...]]] = Counts()
         self._gauges: dict[tuple[str, tuple[str, ...]], float] = {}
         self._registry = CollectorRegistry()
@@ -118,7 +135,17 @@ class Telemetry(Collector):
     def problem(self, action: str, **fields: object) -> None:
         """Something went wrong and is dealt with: announced once, here."""
         self.count("trebuchet_problems_total", action)
-        self.log.warning(action, **fields)
+        self._event_log().warning(action, **fields)
+
+    def note(self, action: str, **fields: object) -> None:
+        """Something that an operator wants to find in the log, and that is no problem."""
+        self._event_log().info(action, **fields)
+
+    def _event_log(self) -> EventLog:
+        # Made when there is something to say: the library behind it takes a tenth of a second to load.
+        if self._log is None:
+            self._log = self._make_log() if self._make_log is not None else Silent()
+        return self._log
 
     def batch(self, size: int, seconds: float) -> None:
         self._batch_size.observe(size)

@@ -9,6 +9,7 @@ import pytest
 from contract.stories import do, message, outbound
 from trebuchet.errors import StorageUnavailable
 from trebuchet.storage import migrations
+from trebuchet.storage.migrations import run
 from trebuchet.storage.sqlite import dbapi
 from trebuchet.storage.sqlite.engine import SqliteStore
 
@@ -18,6 +19,25 @@ def test_migrating_a_file_gives_its_revision(tmp_path: Path) -> None:
     path = str(tmp_path / "new.sqlite3")
     assert migrations.migrate(path) == migrations.HEAD
     assert migrations.migrate(path) == migrations.HEAD
+
+
+def schema(connection: dbapi.Connection) -> list[tuple[str, str]]:
+    rows = connection.execute(
+        "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"
+    ).fetchall()
+    return [(name, " ".join(sql.split())) for name, sql in rows]
+
+
+def test_a_new_file_is_what_all_scripts_together_make(tmp_path: Path) -> None:
+    """`fresh.sql` is a short cut. To write it anew, dump `sqlite_master` of a file made by `run.upgrade`."""
+    fresh, scripted = str(tmp_path / "fresh.sqlite3"), dbapi.connect(str(tmp_path / "scripted.sqlite3"))
+    migrations.migrate(fresh)
+    run.upgrade(scripted)
+    connection = dbapi.connect(fresh)
+    assert schema(connection) == schema(scripted)
+    assert migrations.current_revision(connection) == migrations.current_revision(scripted) == migrations.HEAD
+    connection.close()
+    scripted.close()
 
 
 @pytest.mark.anyio

@@ -18,6 +18,7 @@ LEVELS = {
     "clock": 0,
     "lifecycle": 0,
     "telemetry": 0,
+    "logs": 1,
     "feed": 0,
     "protocols": 0,
     "storage": 1,

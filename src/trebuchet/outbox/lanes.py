@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterable
 from typing import Generic, TypeVar
 
-from trebuchet.clock import Clock, Timer
+from trebuchet.clock import Clock, Timer, sleep_until
 
 T = TypeVar("T")
 
@@ -121,6 +121,16 @@ class LaneQueue(Generic[T]):
         self._wake()
 
     async def _refill_from_table(self) -> None:
+        """Until it succeeds: new rows are left in the table meanwhile, so that none overtakes those not read."""
+        try:
+            while not await self._refilled():
+                await sleep_until(self._clock, self._clock.now_ms() + 1000)
+        finally:
+            self._refill = None
+            self._settled_meanwhile.clear()
+        self._wake()
+
+    async def _refilled(self) -> bool:
         try:
             self._behind = False
             self._settled_meanwhile.clear()
@@ -135,15 +145,12 @@ class LaneQueue(Generic[T]):
                 self._later = due_ms is not None
                 if due_ms is not None:
                     self._look_at(due_ms)
-            for row in rows:
-                key = self._key(row)
-                if key not in self._known and key not in self._settled_meanwhile:
-                    self._known.add(key)
-                    self._ready.append(row)
         except Exception as error:  # noqa: BLE001  # whatever it was, the lane must look again
             self._failed(error)
-            self._look_at(self._clock.now_ms() + 1000)
-        finally:
-            self._refill = None
-            self._settled_meanwhile.clear()
-        self._wake()
+            return False
+        for row in rows:
+            key = self._key(row)
+            if key not in self._known and key not in self._settled_meanwhile:
+                self._known.add(key)
+                self._ready.append(row)
+        return True

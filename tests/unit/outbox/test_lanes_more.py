@@ -63,6 +63,7 @@ class LaneMachine(RuleBasedStateMachine):
         self.read: Read | None = None
         self.calls = 0  # how many reads there were
         self.woken = True
+        self.broken = False  # a promise was: there is no end to look at
         self.next_key = 0
 
     @initialize(bound=st.integers(1, 4), claims=st.booleans(), earlier=st.integers(0, 6))
@@ -242,7 +243,7 @@ class LaneMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """In the end every row is handed out, if reads are answered and time goes on."""
         try:
-            if hasattr(self, "queue"):
+            if hasattr(self, "queue") and not self.broken:
                 self._finish()
         finally:
             self._run(self._close())
@@ -282,9 +283,15 @@ class LaneMachine(RuleBasedStateMachine):
         await settle_loop()
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self.loop.run_until_complete(work)
+        try:
+            return self.loop.run_until_complete(work)
+        except AssertionError:
+            self.broken = True
+            raise
 
 
 def test_no_interleaving_loses_doubles_or_disorders_rows() -> None:
     """See the module's docstring."""
-    run_state_machine_as_test(LaneMachine, settings=settings(max_examples=1500, report_multiple_bugs=False, stateful_step_count=40))
+    run_state_machine_as_test(
+        LaneMachine, settings=settings(max_examples=1500, report_multiple_bugs=False, stateful_step_count=40)
+    )

@@ -13,6 +13,7 @@ HEAD = "0001"
 """The newest revision, which this version of the gateway works with."""
 
 SCRIPTS = Path(__file__).parent
+FRESH = SCRIPTS / "fresh.sql"
 
 
 def current_revision(connection: dbapi.Connection) -> str | None:
@@ -26,18 +27,26 @@ def current_revision(connection: dbapi.Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
+def is_empty(connection: dbapi.Connection) -> bool:
+    """Whether a database has no table at all."""
+    return connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
+
+
 def migrate(path: str) -> str:
     """Bring the database file at `path` to HEAD in one transaction, creating it if need be. Returns HEAD.
 
     Blocks, for minutes if large tables change. Raises StorageUnavailable if the file was written by a newer
     version of the gateway, and dbapi.Error if it cannot be changed now.
     """
-    from trebuchet.storage.migrations import run  # noqa: PLC0415  # half a second, not needed by most starts
-
     connection = dbapi.connect(path)
     try:
         connection.execute("PRAGMA busy_timeout = 5000")
         before = current_revision(connection)
+        if before is None and is_empty(connection):
+            connection.executescript(f"BEGIN IMMEDIATE;\n{FRESH.read_text('utf-8')}\nCOMMIT;")
+            return HEAD
+        from trebuchet.storage.migrations import run  # noqa: PLC0415  # half a second, not needed by most starts
+
         if before is not None and before not in run.revisions():
             raise StorageUnavailable(
                 f"{path} has schema revision {before}, which this version does not know (its own is {HEAD}): "

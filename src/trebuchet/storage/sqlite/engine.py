@@ -7,6 +7,7 @@ fails as a whole, each change is tried alone, so that one that cannot be done di
 """
 
 import asyncio
+import os
 import queue
 import threading
 from collections.abc import Callable, Sequence
@@ -80,6 +81,8 @@ class SqliteStore:
 
     def _open_batches(self) -> "_Batches":
         try:
+            # The log files beside it get the same mode: texts and callback passwords are nobody else's.
+            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
             connection = self._connect()
             migrate_if_needed(connection, self._path)
             return _Batches(connection, BatchWriter(connection))

@@ -1,0 +1,292 @@
+-- What the scripts of versions/ make of an empty database, so that a first start need not load Alembic.
+-- tests/contract/test_sqlite.py keeps it equal to them and says how to write it anew.
+
+CREATE TABLE accounts (
+	id TEXT NOT NULL,
+	name TEXT NOT NULL,
+	profile TEXT,
+	segments_per_s FLOAT,
+	created_ms BIGINT NOT NULL,
+	PRIMARY KEY (id)
+)
+ WITHOUT ROWID
+
+;
+
+CREATE TABLE credentials (
+	token TEXT NOT NULL,
+	account_id TEXT NOT NULL,
+	secret_sha256 TEXT NOT NULL,
+	label TEXT NOT NULL,
+	created_ms BIGINT NOT NULL,
+	revoked_ms BIGINT,
+	PRIMARY KEY (token),
+	FOREIGN KEY(account_id) REFERENCES accounts (id)
+)
+ WITHOUT ROWID
+
+;
+
+CREATE TABLE applications (
+	id TEXT NOT NULL,
+	account_id TEXT NOT NULL,
+	name TEXT NOT NULL,
+	callback_url TEXT,
+	callback_username TEXT,
+	callback_password TEXT,
+	callback_auth TEXT NOT NULL,
+	events TEXT,
+	signing_secret TEXT,
+	opt_out INTEGER NOT NULL,
+	help_text TEXT NOT NULL,
+	created_ms BIGINT NOT NULL,
+	PRIMARY KEY (id),
+	FOREIGN KEY(account_id) REFERENCES accounts (id)
+)
+ WITHOUT ROWID
+
+;
+
+CREATE TABLE numbers (
+	number TEXT NOT NULL,
+	kind TEXT NOT NULL,
+	account_id TEXT NOT NULL,
+	application_id TEXT NOT NULL,
+	segments_per_s FLOAT,
+	created_ms BIGINT NOT NULL,
+	PRIMARY KEY (number),
+	FOREIGN KEY(account_id) REFERENCES accounts (id),
+	FOREIGN KEY(application_id) REFERENCES applications (id)
+)
+ WITHOUT ROWID
+
+;
+
+CREATE TABLE carriers (
+	id TEXT NOT NULL,
+	kind TEXT NOT NULL,
+	in_doubt TEXT NOT NULL,
+	receipt_timeout_s INTEGER,
+	paused INTEGER NOT NULL,
+	settings TEXT NOT NULL,
+	created_ms BIGINT NOT NULL,
+	PRIMARY KEY (id)
+)
+ WITHOUT ROWID
+
+;
+
+CREATE TABLE routes (
+	id TEXT NOT NULL,
+	carrier_id TEXT NOT NULL,
+	prefix TEXT NOT NULL,
+	kind TEXT NOT NULL,
+	priority INTEGER NOT NULL,
+	created_ms BIGINT NOT NULL,
+	PRIMARY KEY (id),
+	FOREIGN KEY(carrier_id) REFERENCES carriers (id)
+)
+ WITHOUT ROWID
+
+;
+
+CREATE TABLE opt_outs (
+	number TEXT NOT NULL,
+	handset TEXT NOT NULL,
+	created_ms BIGINT NOT NULL,
+	PRIMARY KEY (number, handset)
+)
+ WITHOUT ROWID
+
+;
+
+CREATE TABLE messages (
+	id TEXT NOT NULL,
+	account_id TEXT NOT NULL,
+	application_id TEXT NOT NULL,
+	direction TEXT NOT NULL,
+	kind TEXT NOT NULL,
+	owner TEXT NOT NULL,
+	source TEXT NOT NULL,
+	destinations TEXT NOT NULL,
+	text TEXT NOT NULL,
+	media TEXT,
+	tag TEXT,
+	priority TEXT,
+	expiration TEXT,
+	valid_until_ms BIGINT NOT NULL,
+	segment_count INTEGER NOT NULL,
+	encoding TEXT NOT NULL,
+	profile TEXT NOT NULL,
+	received_ms BIGINT NOT NULL,
+	PRIMARY KEY (id),
+	CONSTRAINT messages_direction CHECK (direction in ('out', 'in')),
+	CONSTRAINT messages_kind CHECK (kind in ('sms', 'mms'))
+)
+ WITHOUT ROWID
+
+;
+
+CREATE TABLE deliveries (
+	message_id TEXT NOT NULL,
+	recipient INTEGER NOT NULL,
+	"to" TEXT NOT NULL,
+	state TEXT NOT NULL,
+	carrier_id TEXT,
+	lane TEXT,
+	error_code INTEGER,
+	description TEXT NOT NULL,
+	attempts INTEGER NOT NULL,
+	segments_total INTEGER NOT NULL,
+	segments_delivered INTEGER NOT NULL,
+	submitted_ms BIGINT,
+	receipt_due_ms BIGINT,
+	final_ms BIGINT,
+	PRIMARY KEY (message_id, recipient),
+	CONSTRAINT deliveries_state CHECK (state in ('QUEUED', 'SENT', 'IN_DOUBT', 'DELIVERED', 'FAILED', 'UNDELIVERED', 'RECEIVED', 'ACCEPTED'))
+)
+ WITHOUT ROWID
+
+;
+
+CREATE INDEX deliveries_awaiting_receipt ON deliveries (receipt_due_ms) WHERE receipt_due_ms IS NOT NULL;
+
+CREATE TABLE segments (
+	message_id TEXT NOT NULL,
+	recipient INTEGER NOT NULL,
+	number INTEGER NOT NULL,
+	carrier_id TEXT NOT NULL,
+	carrier_message_id TEXT NOT NULL,
+	state TEXT NOT NULL,
+	receipt_error TEXT,
+	responded_ms BIGINT NOT NULL,
+	receipt_ms BIGINT,
+	PRIMARY KEY (message_id, recipient, number, carrier_message_id)
+)
+ WITHOUT ROWID
+
+;
+
+CREATE INDEX segments_by_carrier_id ON segments (carrier_message_id, carrier_id);
+
+CREATE TABLE exchanges (
+	message_id TEXT NOT NULL,
+	recipient INTEGER NOT NULL,
+	at_ms BIGINT NOT NULL,
+	what TEXT NOT NULL,
+	carrier_id TEXT,
+	error_code INTEGER,
+	description TEXT NOT NULL,
+	PRIMARY KEY (message_id, recipient, at_ms, what)
+)
+ WITHOUT ROWID
+
+;
+
+CREATE TABLE parked_receipts (
+	carrier_id TEXT NOT NULL,
+	carrier_message_id TEXT NOT NULL,
+	at_ms BIGINT NOT NULL,
+	state TEXT NOT NULL,
+	error_code INTEGER,
+	error TEXT NOT NULL,
+	reference TEXT,
+	PRIMARY KEY (carrier_id, carrier_message_id, at_ms, state)
+)
+ WITHOUT ROWID
+
+;
+
+CREATE TABLE idempotency (
+	account_id TEXT NOT NULL,
+	"key" TEXT NOT NULL,
+	request_sha256 TEXT NOT NULL,
+	message_id TEXT NOT NULL,
+	expires_ms BIGINT NOT NULL,
+	PRIMARY KEY (account_id, "key")
+)
+ WITHOUT ROWID
+
+;
+
+CREATE TABLE outbox (
+	lane TEXT NOT NULL,
+	due_ms BIGINT NOT NULL,
+	message_id TEXT NOT NULL,
+	recipient INTEGER NOT NULL,
+	attempts INTEGER NOT NULL,
+	valid_until_ms BIGINT NOT NULL,
+	claimed_ms BIGINT,
+	PRIMARY KEY (message_id, recipient)
+)
+ WITHOUT ROWID
+
+;
+
+CREATE INDEX outbox_due ON outbox (lane, due_ms, message_id, recipient);
+
+CREATE TABLE events (
+	id TEXT NOT NULL,
+	message_id TEXT NOT NULL,
+	recipient INTEGER NOT NULL,
+	type TEXT NOT NULL,
+	"to" TEXT NOT NULL,
+	error_code INTEGER,
+	description TEXT NOT NULL,
+	time_ms BIGINT NOT NULL,
+	PRIMARY KEY (id)
+)
+ WITHOUT ROWID
+
+;
+
+CREATE TABLE callbacks (
+	application_id TEXT NOT NULL,
+	due_ms BIGINT NOT NULL,
+	event_id TEXT NOT NULL,
+	attempts INTEGER NOT NULL,
+	first_ms BIGINT NOT NULL,
+	PRIMARY KEY (event_id)
+)
+ WITHOUT ROWID
+
+;
+
+CREATE INDEX callbacks_due ON callbacks (application_id, due_ms, event_id);
+
+CREATE TABLE attempts (
+	event_id TEXT NOT NULL,
+	started_ms BIGINT NOT NULL,
+	duration_ms INTEGER NOT NULL,
+	status INTEGER,
+	error TEXT,
+	answer TEXT NOT NULL,
+	PRIMARY KEY (event_id, started_ms)
+)
+ WITHOUT ROWID
+
+;
+
+CREATE TABLE handset_messages (
+	network_id TEXT NOT NULL,
+	handset TEXT NOT NULL,
+	peer TEXT NOT NULL,
+	direction TEXT NOT NULL,
+	text TEXT NOT NULL,
+	media TEXT NOT NULL,
+	participants TEXT NOT NULL,
+	reference TEXT NOT NULL,
+	fate TEXT NOT NULL,
+	at_ms BIGINT NOT NULL,
+	PRIMARY KEY (network_id)
+)
+ WITHOUT ROWID
+
+;
+
+CREATE TABLE alembic_version (
+	version_num VARCHAR(32) NOT NULL,
+	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+
+INSERT INTO alembic_version (version_num) VALUES ('0001');
