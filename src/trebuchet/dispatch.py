@@ -224,13 +224,14 @@ class LaneWorker:
     async def recover(self) -> None:
         """Settle what was claimed when the process ended: it is in doubt. Then begin to pump."""
         while rows := await self._store.claimed_work(self.lane, 500):
-            futures = []
-            for row in rows:
-                lost = Lost("the gateway stopped before the answer was stored")
-                change = settlement(_shipment(row), lost, self.lane, self._policy(), self._clock.now_ms())
-                futures.append(self._committer.add(change))
-            for settled in await asyncio.gather(*futures):
+            lost = Lost("the gateway stopped before the answer was stored")
+            now_ms = self._clock.now_ms()
+            changes = [settlement(_shipment(row), lost, self.lane, self._policy(), now_ms) for row in rows]
+            futures = [self._committer.add(change) for change in changes]
+            for change, settled in zip(changes, await asyncio.gather(*futures), strict=True):
                 self._announce(settled.announcements)
+                if change.requeue is None:
+                    self._released(1)
             self._telemetry.count("trebuchet_in_doubt_total", self.lane, by=len(rows))
         self._recovered = True
         self.pump()
@@ -289,7 +290,10 @@ class LaneWorker:
                 self.queue.settled(key)
                 continue
             self._out[key] = due
-            self.link.submit(self.lane, _shipment(due))
+            if self._closed:  # the link never saw it: it is not in doubt
+                self.outcome(_shipment(due), Snooze(0, "the lane was closed before the submit"))
+            else:
+                self.link.submit(self.lane, _shipment(due))
         self.pump()
 
     def _expire(self, due: DueWork, now_ms: int) -> None:

@@ -71,7 +71,7 @@ async def test_a_kill_at_any_arrow_of_the_path_loses_nothing(
     async with catching() as catcher:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            str(CRASHING),
+            *CRASHING,
             str(tmp_path),
             catcher.url,
             change,
@@ -131,7 +131,7 @@ async def test_in_doubt_fail_never_submits_twice(tmp_path: Path) -> None:
             assert (await gateway.admin("PATCH", "/carriers/simulator", {"in_doubt": "fail"})).status == 200
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            str(CRASHING),
+            *CRASHING,
             str(tmp_path),
             catcher.url,
             "Settle",

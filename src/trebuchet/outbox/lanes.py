@@ -9,11 +9,17 @@ makes the lane look at the table when the earliest of them is due.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Iterable
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from trebuchet.clock import Clock, Timer, sleep_until
 
 T = TypeVar("T")
+
+
+class Key(Hashable, Protocol):
+    """Names a row; among rows that are due at the same moment, the order of the table."""
+
+    def __lt__(self, other: Any, /) -> bool: ...
 
 
 class LaneQueue(Generic[T]):
@@ -31,7 +37,7 @@ class LaneQueue(Generic[T]):
         bound: int,
         read: Callable[[int, int], Awaitable[list[T]]],
         next_due: Callable[[int], Awaitable[int | None]],
-        key: Callable[[T], Hashable],
+        key: Callable[[T], Key],
         due_ms: Callable[[T], int],
         wake: Callable[[], None],
         failed: Callable[[Exception], None],
@@ -45,11 +51,11 @@ class LaneQueue(Generic[T]):
         self._wake = wake
         self._failed = failed
         self._ready: deque[T] = deque()
-        self._known: set[Hashable] = set()  # held here or handed out, not yet settled
+        self._known: set[Key] = set()  # held here or handed out, not yet settled
         self._behind = True  # the table may hold due rows that are not held here
         self._later = True  # the table may hold rows that are due later
         self._refill: asyncio.Task[None] | None = None
-        self._settled_meanwhile: set[Hashable] = set()  # while a read is under way: it may still show them
+        self._settled_meanwhile: set[Key] = set()  # while a read is under way: it may still show them
         self._timer: Timer | None = None
         self._closed = False
 
@@ -77,10 +83,10 @@ class LaneQueue(Generic[T]):
 
     def put_back(self, items: Iterable[T]) -> None:
         """Items that were taken and are to be handed out again, before all that are due after them."""
-        order = sorted([*items, *self._ready], key=lambda item: (self._due_ms(item), str(self._key(item))))
+        order = sorted([*items, *self._ready], key=lambda item: (self._due_ms(item), self._key(item)))
         self._ready = deque(order)
 
-    def settled(self, key: Hashable, again_ms: int | None = None) -> None:
+    def settled(self, key: Key, again_ms: int | None = None) -> None:
         """A taken item is done with; `again_ms` if its row stays in the table, due then."""
         self._known.discard(key)
         if self._refill is not None:
@@ -141,11 +147,12 @@ class LaneQueue(Generic[T]):
             if len(rows) >= limit:
                 self._behind = True
             elif self._later:
+                self._later = False  # before the question: a row that comes meanwhile says otherwise
                 due_ms = await self._next_due(now_ms)
-                self._later = due_ms is not None
                 if due_ms is not None:
                     self._look_at(due_ms)
         except Exception as error:  # noqa: BLE001  # whatever it was, the lane must look again
+            self._later = True
             self._failed(error)
             return False
         for row in rows:
