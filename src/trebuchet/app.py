@@ -1,19 +1,15 @@
 """The composition root: builds every part in the order of the path, starts them, stops them in reverse."""
 
 import asyncio
-import gc
 import os
 import random
-import signal
 import socket
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
 
 import msgspec
-import uvicorn
 from starlette.routing import BaseRoute, Mount, Route
 
 from trebuchet import __version__
@@ -26,6 +22,7 @@ from trebuchet.admin.secrets import new_secret
 from trebuchet.api import app as api
 from trebuchet.api.create import CreateMessage
 from trebuchet.api.hot import make_protocol
+from trebuchet.api.server import HttpServer, is_loopback, listen, url_of
 from trebuchet.callbacks.deliver import CallbackPolicy, Callbacks
 from trebuchet.carriers import CARRIERS, Surroundings, check_settings
 from trebuchet.carriers import build as build_link
@@ -101,8 +98,7 @@ class Gateway:
         self.started_ms = self.clock.now_ms()
         self.base_url = ""
         self._ready = ""
-        self._server: _Server | None = None
-        self._serving: asyncio.Task[None] | None = None
+        self._server: HttpServer | None = None
 
     # ---- building, in the order of the path ----
 
@@ -120,16 +116,36 @@ class Gateway:
         first = await self._first_run()
         self._build_path()
         await self._resume()
-        sock = _bind(settings.server.host, settings.server.port)
-        self.base_url = settings.server.public_base_url or _url(settings.server.host, sock)
+        sock = listen(settings.server.host, settings.server.port)
+        self.base_url = settings.server.public_base_url or url_of(settings.server.host, sock)
         await self._serve(sock)
         return self._announcement(first)
 
     def _build_path(self) -> None:
-        settings = self.settings
-        self.network = self._network() if settings.simulator.enabled else None
+        self.network = self._network() if self.settings.simulator.enabled else None
         self.pacing = Pacing()
-        self.client = WebClient(
+        self.client = self._client()
+        self.callbacks = self._callbacks()
+        self.supervisor = self._supervisor()
+        self.acceptor = self._acceptor()
+        self.supervisor.receipts = Receipts(
+            committer=self.committer, announce=self.callbacks.announce, telemetry=self.telemetry
+        )
+        self.supervisor.inbound = Inbound(
+            clock=self.clock,
+            ids=self.ids,
+            committer=self.committer,
+            directory=lambda: self.directory,
+            reload_directory=self.reload_directory,
+            acceptor=self.acceptor,
+            announce=self._announce,
+            telemetry=self.telemetry,
+        )
+        self.housekeeping = self._housekeeping()
+
+    def _client(self) -> WebClient:
+        settings = self.settings
+        return WebClient(
             AddressRules(
                 allow_loopback=self.loopback_callbacks,
                 allow_networks=tuple(map(ip_network, settings.callbacks.allow_networks)),
@@ -137,7 +153,10 @@ class Gateway:
             connections_max=settings.callbacks.connections_max,
             connections_per_origin=settings.callbacks.connections_max,
         )
-        self.callbacks = Callbacks(
+
+    def _callbacks(self) -> Callbacks:
+        settings = self.settings
+        return Callbacks(
             clock=self.clock,
             store=self.store,
             committer=self.committer,
@@ -159,7 +178,10 @@ class Gateway:
             feed=self.feed,
             telemetry=self.telemetry,
         )
-        self.supervisor = Supervisor(
+
+    def _supervisor(self) -> Supervisor:
+        settings = self.settings
+        return Supervisor(
             build=partial(build_link, surroundings=Surroundings(self.clock, self.network)),
             clock=self.clock,
             store=self.store,
@@ -173,7 +195,10 @@ class Gateway:
             feed=self.feed,
             telemetry=self.telemetry,
         )
-        self.acceptor = Acceptor(
+
+    def _acceptor(self) -> Acceptor:
+        settings = self.settings
+        return Acceptor(
             clock=self.clock,
             ids=self.ids,
             committer=self.committer,
@@ -189,27 +214,17 @@ class Gateway:
             offer=self._offer,
             announce=self._announce,
         )
-        self.supervisor.receipts = Receipts(
-            committer=self.committer, announce=self.callbacks.announce, telemetry=self.telemetry
-        )
-        self.supervisor.inbound = Inbound(
-            clock=self.clock,
-            ids=self.ids,
-            committer=self.committer,
-            directory=lambda: self.directory,
-            reload_directory=self.reload_directory,
-            acceptor=self.acceptor,
-            announce=self._announce,
-            telemetry=self.telemetry,
-        )
-        self.housekeeping = Housekeeping(
+
+    def _housekeeping(self) -> Housekeeping:
+        retention = self.settings.retention
+        return Housekeeping(
             clock=self.clock,
             store=self.store,
             committer=self.committer,
             retention=Retention(
-                messages_d=settings.retention.messages_d,
-                attempts_d=settings.retention.attempts_d,
-                batch=settings.retention.batch,
+                messages_d=retention.messages_d,
+                attempts_d=retention.attempts_d,
+                batch=retention.batch,
             ),
             announce=self.callbacks.announce,
             released=self._released,
@@ -243,7 +258,7 @@ class Gateway:
         for record in first.records:
             await self.committer.add(Create(record))
         self.directory = await self.store.directory()
-        _write_private(
+        write_private(
             self.options.data_dir / "first-account.json",
             msgspec.json.encode(
                 {
@@ -280,7 +295,7 @@ class Gateway:
         """Callbacks to loopback are allowed by the setting, or because this is a developer's machine."""
         settings = self.settings
         return settings.callbacks.allow_loopback or (
-            settings.simulator.enabled and _is_loopback(settings.server.host)
+            settings.simulator.enabled and is_loopback(settings.server.host)
         )
 
     def _network(self) -> SimulatedNetwork:
@@ -319,21 +334,9 @@ class Gateway:
             extra_paths={},
         )
         application = api.build(context, self._more_routes())
-        config = uvicorn.Config(
-            application,
-            http=make_protocol(create, self.settings.api.max_body_bytes),
-            loop="none",
-            lifespan="off",
-            ws="none",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=max(1, int(self.settings.server.shutdown_grace_s / 2)),
-        )
-        self._server = _Server(config)
-        self._serving = asyncio.get_running_loop().create_task(self._server.serve(sockets=[sock]))
-        await self._server.answering.wait()
+        protocol = make_protocol(create, self.settings.api.max_body_bytes)
+        self._server = HttpServer(application, protocol, grace_s=self.settings.server.shutdown_grace_s / 2)
+        await self._server.start(sock)
 
     def _more_routes(self) -> list[BaseRoute]:
         self.admin_token = self._admin_token()
@@ -359,7 +362,7 @@ class Gateway:
         more: list[BaseRoute] = [Mount("/admin/v1", app=admin.build(context))]
         if self.network is not None:
             routes = simulator_api.routes(self.network, self.clock)
-            if not _is_loopback(self.settings.server.host):
+            if not is_loopback(self.settings.server.host):
                 # Whoever can move time and type on handsets must be somebody we know.
                 guard = partial(BearerGuard, token=self.admin_token)
                 routes = [Route(r.path, guard(r.app), methods=r.methods) for r in routes]
@@ -397,7 +400,7 @@ class Gateway:
         token = self.settings.server.admin_token.reveal() or (DEMO_ADMIN_TOKEN if self.options.demo else "")
         if not token:
             token = path.read_text().strip() if path.exists() else new_secret(os.urandom)
-        _write_private(path, token.encode())
+        write_private(path, token.encode())
         return token
 
     @property
@@ -427,9 +430,8 @@ class Gateway:
         """Answer what was accepted, settle what is under way, close; bounded by `server.shutdown_grace_s`."""
         self._ready = "stopping\n"
         grace_s = self.settings.server.shutdown_grace_s / 2
-        if self._server is not None and self._serving is not None:
-            self._server.should_exit = True
-            await self._serving
+        if self._server is not None:
+            await self._server.stop()
         await self.supervisor.stop(grace_s)
         if self.network is not None:
             await self.network.stop()
@@ -454,97 +456,7 @@ class _Ledger:
         return await self._store.handset_tail(since_ms, limit)
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers, and with a word when it answers."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.answering = asyncio.Event()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.answering.set()
-
-
-def serve(
-    settings: Settings,
-    *,
-    data_dir: Path,
-    demo: bool,
-    callback_url: str | None,
-    announce: Callable[[Ready], None],
-) -> int:
-    """Run until SIGTERM or SIGINT; a second one ends the process at once. Returns the exit status. Blocks."""
-    options = Options(data_dir=data_dir, demo=demo, callback_url=callback_url)
-    # What was imported lives for ever, and messages hardly ever form cycles: looking for them seldom halves
-    # the longest waits.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(serve_until_stopped(Gateway(settings, options), announce))
-
-
-async def serve_until_stopped(gateway: Gateway, announce: Callable[[Ready], None]) -> int:
-    """Start a gateway, write `DATA/gateway.json` for those who look for it, stop it when told by a signal."""
-    stopping = asyncio.Event()
-
-    def stop() -> None:
-        if stopping.is_set():
-            os._exit(130)  # asked twice: at once, which the store survives like a crash
-        stopping.set()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    ready = await gateway.start()
-    running = gateway.options.data_dir / "gateway.json"
-    _write_private(running, msgspec.json.encode({"pid": os.getpid(), "url": ready.base_url}))
-    announce(ready)
-    gateway.telemetry.note("gateway_started", url=ready.base_url, version=__version__)
-    await stopping.wait()
-    gateway.telemetry.note("gateway_stopping")
-    running.unlink(missing_ok=True)
-    await gateway.stop()
-    return 0
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    try:
-        import uvloop  # noqa: PLC0415  # not there on every platform
-    except ImportError:
-        return asyncio.new_event_loop
-    return uvloop.new_event_loop
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    """A listening address, or OSError that says what to do."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        sock.bind((host, port))
-    except OSError as error:
-        sock.close()
-        raise OSError(
-            error.errno, f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port"
-        ) from None
-    return sock
-
-
-def _url(host: str, sock: socket.socket) -> str:
-    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return f"http://{shown}:{sock.getsockname()[1]}"
-
-
-def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
-
-
-def _write_private(path: Path, content: bytes) -> None:
+def write_private(path: Path, content: bytes) -> None:
     """Replace a file that only its owner may read."""
     temporary = path.with_name(path.name + ".new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

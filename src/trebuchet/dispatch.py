@@ -7,6 +7,7 @@ claimed on disk, so after a crash every row is either untouched or known to be i
 import asyncio
 from collections.abc import Callable, Sequence
 from copy import copy
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -34,7 +35,7 @@ from trebuchet.telemetry import Telemetry
 
 ATTEMPTS_MAX = 5  # submits of one delivery that a carrier refused for the moment
 _CLAIM_MAX = 256  # rows of one claim: bounds how much is in doubt when the process dies between two commits
-_STORE_AGAIN_S = 1.0
+_STORE_AGAIN_MS = 1000
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -203,11 +204,11 @@ class LaneWorker:
         self._announce = announce
         self._released = released
         self._telemetry = telemetry
-        self._loop = asyncio.get_running_loop()
         self._recovered = False
         self._closed = False
         self._claiming = False
         self._out: dict[WorkKey, DueWork] = {}  # with the link, outcome awaited or being stored
+        self._snoozed = 0  # shipments that come back to the head of the lane once that is stored
         self._paused_until_ms = 0
         self._resume: Timer | None = None
         self.queue: LaneQueue[DueWork] = LaneQueue(
@@ -238,29 +239,23 @@ class LaneWorker:
 
     def pump(self) -> None:
         """Claim as much as the link has room for. Called whenever there may be work or room."""
-        if self._claiming or self._closed or not self._recovered:
-            return
-        now_ms = self._clock.now_ms()
-        if now_ms < self._paused_until_ms or self._policy().paused:
+        # What is snoozed stands before everything else, so nothing is taken until it is back.
+        if self._claiming or self._snoozed or not self._recovered or self._resting():
             return
         room = min(self.link.room(self.lane), _CLAIM_MAX)
         if room <= 0:
             return
-        ready: list[DueWork] = []
-        for due in self.queue.take(room):
-            if due.message.valid_until_ms <= now_ms:
-                self._expire(due, now_ms)
-            else:
-                ready.append(due)
-        if ready:
+        taken = self.queue.take(room)
+        if taken:
             self._claiming = True
-            claim = self._committer.add(Claim([_work_key(due) for due in ready], now_ms))
-            claim.add_done_callback(lambda future: self._claimed(ready, future))
+            claim = self._committer.add(Claim([_work_key(due) for due in taken], self._clock.now_ms()))
+            claim.add_done_callback(partial(self._claimed, taken))
 
     def outcome(self, shipment: Shipment, outcome: Outcome) -> None:
         """The link's word on a shipment: store it."""
         now_ms = self._clock.now_ms()
         if isinstance(outcome, Snooze):
+            self._snoozed += 1
             self._pause(outcome.until_ms)
         self._store_settlement(settlement(shipment, outcome, self.lane, self._policy(), now_ms), outcome)
 
@@ -276,34 +271,41 @@ class LaneWorker:
             self._resume.cancel()
         await self.queue.close()
 
-    def _claimed(self, ready: Sequence[DueWork], future: "asyncio.Future[Any]") -> None:
+    def _resting(self) -> bool:
+        """Whether nothing may be handed to the link now."""
+        return self._closed or self._clock.now_ms() < self._paused_until_ms or self._policy().paused
+
+    def _claimed(self, taken: Sequence[DueWork], future: "asyncio.Future[Any]") -> None:
         self._claiming = False
-        if future.cancelled() or future.exception() is not None:
-            self._telemetry.problem("claim_failed", lane=self.lane, error=str(future.exception()))
-            self.queue.put_back(ready)
-            self._pause(self._clock.now_ms() + int(_STORE_AGAIN_S * 1000))
+        error = future.exception()
+        if error is not None:
+            self._telemetry.problem("claim_failed", lane=self.lane, error=str(error))
+            self.queue.put_back(taken)
+            self._pause(self._clock.now_ms() + _STORE_AGAIN_MS)
             return
         claimed = set(future.result())
-        for due in ready:
+        for due in taken:
             key = _work_key(due)
             if key not in claimed:  # expired or removed since it was read
                 self.queue.settled(key)
                 continue
             self._out[key] = due
-            if self._closed:  # the link never saw it: it is not in doubt
-                self.outcome(_shipment(due), Snooze(0, "the lane was closed before the submit"))
-            else:
-                self.link.submit(self.lane, _shipment(due))
+            self._hand_over(_shipment(due))
         self.pump()
 
-    def _expire(self, due: DueWork, now_ms: int) -> None:
-        shipment = _shipment(due)
-        self._out[_work_key(due)] = due
-        change = _failed(
-            shipment, Happening.EXPIRED, errorcodes.EXPIRED, "its validity ended in the queue",
-            self.lane, self._policy(), now_ms,
-        )  # fmt: skip
-        self._store_settlement(change, None)
+    def _hand_over(self, shipment: Shipment) -> None:
+        """Submit what is claimed, unless things have changed since it was taken."""
+        now_ms = self._clock.now_ms()
+        if shipment.message.valid_until_ms <= now_ms:
+            change = _failed(
+                shipment, Happening.EXPIRED, errorcodes.EXPIRED, "its validity ended in the queue",
+                self.lane, self._policy(), now_ms,
+            )  # fmt: skip
+            self._store_settlement(change, None)
+        elif self._resting():  # the link never sees it: it is not in doubt
+            self.outcome(shipment, Snooze(self._paused_until_ms, "the lane rests"))
+        else:
+            self.link.submit(self.lane, shipment)
 
     def _store_settlement(self, change: Settle, outcome: Outcome | None) -> None:
         # Nobody waits for a plain success: it rides along. What is announced, or frees a pause, does not wait.
@@ -312,14 +314,18 @@ class LaneWorker:
         future.add_done_callback(lambda done: self._settled(change, outcome, done))
 
     def _settled(self, change: Settle, outcome: Outcome | None, future: "asyncio.Future[Any]") -> None:
-        if future.cancelled() or future.exception() is not None:
+        error = future.exception()
+        if error is not None:
             # The outcome is known and must not be lost: the shipment stays claimed until it is stored.
-            self._telemetry.problem("settle_failed", lane=self.lane, error=str(future.exception()))
+            self._telemetry.problem("settle_failed", lane=self.lane, error=str(error))
             if not self._closed:
-                self._loop.call_later(_STORE_AGAIN_S, self._store_settlement, change, outcome)
+                again_ms = self._clock.now_ms() + _STORE_AGAIN_MS
+                self._clock.call_at(again_ms, partial(self._store_settlement, change, outcome))
             return
         settled: Settled = future.result()
         due = self._out.pop(change.key, None)
+        if isinstance(outcome, Snooze):
+            self._snoozed -= 1
         if change.requeue is None:
             self.queue.settled(change.key)
             self._released(1)
@@ -332,8 +338,7 @@ class LaneWorker:
         self._telemetry.count(
             "trebuchet_submits_total", self.lane, type(outcome).__name__ if outcome else "Expired"
         )
-        if not self._claiming:
-            self.pump()
+        self.pump()
 
     def _pause(self, until_ms: int) -> None:
         if until_ms > self._paused_until_ms:

@@ -40,6 +40,7 @@ LEVELS = {
     "supervisor": 3,
     "callbacks": 3,
     "app": 4,
+    "process": 4,
     "cli": 5,
     "testing": 5,
     "__main__": 6,
@@ -54,6 +55,7 @@ SAME_LEVEL_ALLOWED = {
     ("inbound", "accept"): "the answer to STOP or HELP is an outbound message",
     ("inbound", "carriers"): "a carrier reports an inbound part in the words of its interface",
     ("admin", "api"): "both speak HTTP: problems and routes have one shape",
+    ("process", "app"): "the process runs what the composition root built",
     ("supervisor", "dispatch"): "whoever starts a link starts the workers of its lanes",
     ("housekeeping", "outbox"): "sweeps share the committer's transactions",
 }

@@ -15,7 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from trebuchet.app import Gateway, Options, serve_until_stopped
+from trebuchet.app import Gateway, Options
+from trebuchet.process import serve_until_stopped
 from trebuchet.settings import ServerSettings, Settings, SimulatorSettings
 from trebuchet.storage import open_store
 from trebuchet.storage.base import Store, Write

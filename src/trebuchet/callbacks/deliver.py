@@ -11,6 +11,7 @@ import base64
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import msgspec
 from standardwebhooks import Webhook
@@ -30,7 +31,7 @@ from trebuchet.webclient import Answer, WebClient, WebError
 
 _RECENT_MAX = 20_000  # messages kept at hand so that their callbacks need not be read back
 _FAILURES_UNTIL_PROBING = 3
-_STORE_AGAIN_S = 1.0
+_STORE_AGAIN_MS = 1000
 
 
 class CallbackPolicy(msgspec.Struct, frozen=True):
@@ -305,11 +306,12 @@ class _ApplicationLane:
 
     def _store(self, due: DueCallback, change: SettleCallback) -> None:
         def stored(future: "asyncio.Future[None]") -> None:
-            if future.cancelled() or future.exception() is not None:
+            if future.exception() is not None:
                 # Not stored, so it would be called back again after a restart; until then, try to store it.
                 self._owner.telemetry.problem("callback_not_settled", event=change.event_id)
                 if not self._closed:
-                    asyncio.get_running_loop().call_later(_STORE_AGAIN_S, self._store, due, change)
+                    again_ms = self._owner.clock.now_ms() + _STORE_AGAIN_MS
+                    self._owner.clock.call_at(again_ms, partial(self._store, due, change))
                 return
             self.queue.settled(change.event_id, change.retry.due_ms if change.retry else None)
 

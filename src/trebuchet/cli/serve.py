@@ -75,7 +75,7 @@ def serve(
     loaded = read_settings(Path(config) if config else None, given, assignments or ())
     check_callback_url(callback_url)
 
-    from trebuchet import app
+    from trebuchet import process
     from trebuchet.cli.welcome import welcome
 
     def announce(ready: "Ready") -> None:
@@ -83,7 +83,7 @@ def serve(
         sys.stdout.flush()
 
     try:
-        return app.serve(
+        return process.serve(
             loaded.settings,
             data_dir=data_folder(loaded),
             demo=demo,

@@ -1,12 +1,12 @@
 """Group commit: what waits goes together, each caller gets its own result, and nothing is left hanging."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from outbox.doubles import HeldStore
+from outbox.doubles import HeldStore, as_store
 from outbox.loops import settle_loop
 from trebuchet.errors import NotFound, StorageUnavailable
 from trebuchet.outbox.committer import Committer
@@ -30,7 +30,7 @@ class Desk:
     def __init__(self, batch_max: int = 100, parallel_writes: int = 1) -> None:
         self.store = HeldStore(parallel_writes)
         self.observed: list[int] = []
-        self.committer = Committer(self.store, batch_max=batch_max, observe=self._observe)
+        self.committer = Committer(as_store(self.store), batch_max=batch_max, observe=self._observe)
 
     def _observe(self, changes: int, seconds: float) -> None:
         assert seconds >= 0
@@ -161,8 +161,8 @@ async def test_a_patient_change_rides_along() -> None:
 async def test_patience_ends() -> None:
     """A patient change that nobody joins is written after a few milliseconds."""
     desk = Desk()
+    desk.store.answer = lambda change: None
     (future,) = desk.add(1, patient=True)
-    desk.store.on_write = desk.store.complete
     assert await future is None
 
 
@@ -201,8 +201,7 @@ async def test_a_closed_committer_finishes_and_takes_no_more() -> None:
 async def test_every_change_is_written_once_and_in_order(batch_max: int) -> None:
     """Whatever the bound, batches laid end to end are the changes as they came."""
     desk = Desk(batch_max=batch_max)
-    write: Callable[[], None] = desk.store.complete
-    desk.store.on_write = lambda: asyncio.get_running_loop().call_soon(write) and None
+    desk.store.answer = lambda change: None
     futures = []
     for number in range(20):
         futures += desk.add(number)

@@ -1,0 +1,82 @@
+"""The HTTP server: uvicorn in our event loop, with our protocol and without its signal handlers."""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+
+_KEEP_ALIVE_S = 75
+
+
+class HttpServer:
+    """Answers requests from `start` to `stop`; each once."""
+
+    def __init__(self, application: Starlette, protocol: type[asyncio.Protocol], *, grace_s: float) -> None:
+        config = uvicorn.Config(
+            application,
+            http=protocol,
+            loop="none",
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            timeout_graceful_shutdown=max(1, int(grace_s)),
+        )
+        self._server = _Server(config)
+        self._serving: asyncio.Task[None] | None = None
+
+    async def start(self, sock: socket.socket) -> None:
+        """Answer on a socket that `listen` gave."""
+        self._serving = asyncio.get_running_loop().create_task(self._server.serve(sockets=[sock]))
+        await self._server.answering.wait()
+
+    async def stop(self) -> None:
+        """Take no more connections and wait for the answers under way, at most `grace_s`. May be called twice."""
+        self._server.should_exit = True
+        if self._serving is not None:
+            await self._serving
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals alone, and says when it answers."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.answering = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.answering.set()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening address, or OSError that says what to do."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+    except OSError as error:
+        sock.close()
+        raise OSError(
+            error.errno, f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port"
+        ) from None
+    return sock
+
+
+def url_of(host: str, sock: socket.socket) -> str:
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{shown}:{sock.getsockname()[1]}"
+
+
+def is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")

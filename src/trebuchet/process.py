@@ -1,0 +1,64 @@
+"""The gateway as a process: its event loop, its signals, and the file by which others find it."""
+
+import asyncio
+import gc
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from trebuchet import __version__
+from trebuchet.app import Gateway, Options, Ready, write_private
+from trebuchet.settings import Settings
+
+
+def serve(
+    settings: Settings,
+    *,
+    data_dir: Path,
+    demo: bool,
+    callback_url: str | None,
+    announce: Callable[[Ready], None],
+) -> int:
+    """Run until SIGTERM or SIGINT; a second one ends the process at once. Returns the exit status. Blocks."""
+    options = Options(data_dir=data_dir, demo=demo, callback_url=callback_url)
+    # What was imported lives for ever, and messages hardly ever form cycles: looking for them seldom halves
+    # the longest waits.
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(serve_until_stopped(Gateway(settings, options), announce))
+
+
+async def serve_until_stopped(gateway: Gateway, announce: Callable[[Ready], None]) -> int:
+    """Start a gateway, write `DATA/gateway.json` for those who look for it, stop it when told by a signal."""
+    stopping = asyncio.Event()
+
+    def stop() -> None:
+        if stopping.is_set():
+            os._exit(130)  # asked twice: at once, which the store survives like a crash
+        stopping.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    ready = await gateway.start()
+    running = gateway.options.data_dir / "gateway.json"
+    write_private(running, msgspec.json.encode({"pid": os.getpid(), "url": ready.base_url}))
+    announce(ready)
+    gateway.telemetry.note("gateway_started", url=ready.base_url, version=__version__)
+    await stopping.wait()
+    gateway.telemetry.note("gateway_stopping")
+    running.unlink(missing_ok=True)
+    await gateway.stop()
+    return 0
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop  # noqa: PLC0415  # not there on every platform
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
