@@ -1,11 +1,11 @@
 """Which carrier and which lane a delivery goes to. Pure."""
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 import msgspec
 
-from trebuchet.model.account import Directory
+from trebuchet.model.account import Directory, Route
 from trebuchet.model.message import Kind
 
 
@@ -18,17 +18,30 @@ class NoRoute(msgspec.Struct, frozen=True):
     reason: str
 
 
+def rule_for(
+    directory: Directory, kind: Kind, recipient: str, carriers: Container[str] | None = None
+) -> Route | None:
+    """The rule that a recipient falls under: the longest matching prefix, then the lowest priority, then the id.
+
+    Only rules to `carriers` count, if given.
+    """
+    for rule in directory.routes:
+        usable = carriers is None or rule.carrier_id in carriers
+        if usable and rule.kind in ("any", kind) and recipient.startswith(rule.prefix):
+            return rule
+    return None
+
+
 def route(
     directory: Directory, lanes: Mapping[str, Sequence[str]], kind: Kind, sender: str, recipient: str
 ) -> Routed | NoRoute:
-    """The longest matching prefix wins, then the lowest priority, then the id.
+    """The lane of a message; `lanes` names those of each carrier that has a link.
 
     All messages of one sender through one carrier go into one lane: per-number rate and the order within a
-    conversation are then local to it. `lanes` names the lanes of each carrier that has a link.
+    conversation are then local to it.
     """
-    for rule in directory.routes:
-        if rule.kind in ("any", kind) and recipient.startswith(rule.prefix):
-            names = lanes.get(rule.carrier_id)
-            if names:
-                return Routed(rule.carrier_id, names[zlib.crc32(sender.encode()) % len(names)])
-    return NoRoute(f"no route for {kind} to {recipient}")
+    rule = rule_for(directory, kind, recipient, lanes)
+    if rule is None:
+        return NoRoute(f"no route for {kind} to {recipient}")
+    names = lanes[rule.carrier_id]
+    return Routed(rule.carrier_id, names[zlib.crc32(sender.encode()) % len(names)])

@@ -16,10 +16,13 @@ from trebuchet.admin.answers import answer
 from trebuchet.admin.context import AdminContext
 from trebuchet.api.problems import FieldError, invalid, invalid_field, not_found
 from trebuchet.api.routing import route
+from trebuchet.clock import iso_ms
 from trebuchet.feed import Entry, Watch
+from trebuchet.model.account import Directory
 from trebuchet.model.events import Event
 from trebuchet.model.status import State
 from trebuchet.protocols import sms
+from trebuchet.routing import rule_for
 from trebuchet.storage.base import EventQuery, Found, Life, MessageQuery, Replay
 
 _PAGES_TO = 100_000  # how far a listing of messages can be paged
@@ -60,7 +63,7 @@ class Operations:
         life = await self.context.store.life(request.path_params["id"])
         if life is None:
             raise not_found(request.url.path, self.context.clock.now_ms())
-        return answer(life_shown(life, with_text=ask.flag(given, "text")))
+        return answer(life_shown(life, self.context.directory(), with_text=ask.flag(given, "text")))
 
     async def callbacks(self, request: Request) -> Response:
         given = ask.query(request, "application", "failed_only", "from", "to", "limit", "after")
@@ -266,13 +269,13 @@ def _row(found: Found) -> dict[str, Any]:
         "state": "SENDING" if found.claimed else delivery.state,
         "error_code": delivery.error_code,
         "segment_count": message.segment_count,
-        "received_ms": message.received_ms,
-        "final_ms": delivery.final_ms,
+        "received": iso_ms(message.received_ms),
+        "final": None if delivery.final_ms is None else iso_ms(delivery.final_ms),
         "tag": message.tag,
     }
 
 
-def life_shown(life: Life, *, with_text: bool) -> dict[str, Any]:
+def life_shown(life: Life, directory: Directory, *, with_text: bool) -> dict[str, Any]:
     """A message's life as JSON values; its text only if asked for."""
     message = _named(life.message)
     if not with_text:
@@ -286,13 +289,26 @@ def life_shown(life: Life, *, with_text: bool) -> dict[str, Any]:
         "events": [_named(event) for event in life.events],
         "pending": [_named(item) for item in life.pending],
         "attempts": [_named(attempt) for attempt in life.attempts],
-        "why": {"route": _route_reason(life), "encoding": _encoding_reason(life, with_text=with_text)},
+        "why": {
+            "route": _route_reason(life, directory),
+            "encoding": _encoding_reason(life, with_text=with_text),
+        },
     }
 
 
-def _route_reason(life: Life) -> str:
-    chosen = sorted({delivery.lane for delivery in life.deliveries if delivery.lane})
-    return ", ".join(f"lane {lane}" for lane in chosen) or "none"
+def _route_reason(life: Life, directory: Directory) -> str:
+    """Each delivery's lane, and the rule that leads there as the routes are now."""
+    reasons = []
+    for delivery in life.deliveries:
+        rule = rule_for(directory, life.message.kind, delivery.to)
+        if delivery.lane is None:
+            reasons.append("none")
+        elif rule is None or rule.carrier_id != delivery.carrier_id:
+            reasons.append(f"{delivery.lane}, by a rule that is gone")
+        else:
+            prefix = f"prefix {rule.prefix}" if rule.prefix else "any recipient"
+            reasons.append(f"{delivery.lane}, by rule {rule.id} ({prefix}, {rule.kind})")
+    return "; ".join(dict.fromkeys(reasons))
 
 
 def _encoding_reason(life: Life, *, with_text: bool) -> str:

@@ -7,12 +7,12 @@ from typing import Any, TypeVar
 import msgspec
 from starlette.requests import Request
 
+from trebuchet.api.body import read_body
 from trebuchet.api.problems import (
     FieldError,
     invalid,
     invalid_field,
     malformed,
-    too_large,
     unsupported_content_type,
 )
 
@@ -27,15 +27,11 @@ LIMIT_MAX = 1000
 async def read_json(request: Request, body_max: int = BODY_MAX) -> Any:
     """The body as JSON values."""
     kind = request.headers.get("content-type", "application/json")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > body_max:
-            raise too_large(body_max)
+    body = await read_body(request, body_max)
     if body and kind.partition(";")[0].strip().lower() != "application/json":
         raise unsupported_content_type(kind)
     try:
-        return msgspec.json.decode(bytes(body)) if body else {}
+        return msgspec.json.decode(body) if body else {}
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise malformed(f"The body is not valid JSON: {error}") from None
 

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from trebuchet.api import openapi, problems, search, wire
 from trebuchet.api.auth import authenticate
+from trebuchet.api.body import read_body
 from trebuchet.api.create import CreateMessage, CreateRequest, Headers
 from trebuchet.api.hot import PROFILES
 from trebuchet.api.routing import route
@@ -88,19 +89,6 @@ def build(context: ApiContext, more: Sequence[BaseRoute]) -> Starlette:
             Exception: _unexpected(context.telemetry),
         },
     )
-
-
-async def read_body(request: Request, body_max: int) -> bytes:
-    """The whole body. Raises Problem 413 as soon as it is longer than `body_max`."""
-    declared = request.headers.get("content-length", "0")
-    if declared.isdecimal() and int(declared) > body_max:
-        raise problems.too_large(body_max)
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > body_max:
-            raise problems.too_large(body_max)
-    return bytes(body)
 
 
 class SearchLimit:
@@ -222,4 +210,4 @@ def _response(problem: problems.Problem) -> Response:
     return response
 
 
-__all__ = ["ApiContext", "SearchLimit", "build", "read_body", "wire"]
+__all__ = ["ApiContext", "SearchLimit", "build", "wire"]

@@ -317,6 +317,14 @@ async def test_a_row_for_later_that_arrives_during_a_refill_is_not_forgotten() -
     assert lane.take() == "a"
 
 
+async def _nothing(now_ms: int, limit: int) -> list[tuple[str, int]]:
+    return []
+
+
+async def _never(now_ms: int) -> int | None:
+    return None
+
+
 async def test_rows_put_back_have_the_order_of_the_table() -> None:
     """Rows that are due at the same moment are told apart by their keys as values, not as text."""
     clock = ManualClock()
@@ -330,28 +338,21 @@ async def test_rows_put_back_have_the_order_of_the_table() -> None:
     await queue.close()
 
 
-async def _nothing(now_ms: int, limit: int) -> list[tuple[str, int]]:
-    return []
-
-
-async def _never(now_ms: int) -> int | None:
-    return None
-
-
 async def test_idle_means_nothing_held_out_or_in_the_table() -> None:
     """An owner may forget a queue that is idle; one that has a row for later is not."""
     lane = Lane()
-    assert not lane.queue.idle
+    idle = {"new": lane.queue.idle}
     await lane.caught_up()
-    assert lane.queue.idle
+    idle["read"] = lane.queue.idle
     lane.offer("a")
-    assert not lane.queue.idle
-    assert lane.take() == "a"
-    assert not lane.queue.idle
+    idle["offered"] = lane.queue.idle
+    lane.take()
+    idle["handed out"] = lane.queue.idle
     lane.settle("a")
-    assert lane.queue.idle
+    idle["settled"] = lane.queue.idle
     lane.offer("b", in_ms=SECOND)
-    assert not lane.queue.idle
+    idle["due later"] = lane.queue.idle
+    assert [when for when, is_idle in idle.items() if is_idle] == ["read", "settled"]
 
 
 async def test_a_closed_queue_neither_reads_nor_wakes() -> None:

@@ -8,6 +8,7 @@ time before it answers, or it fails.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
@@ -61,7 +62,6 @@ class LaneMachine(RuleBasedStateMachine):
         self.out: dict[int, Row] = {}
         self.fresh: set[int] = set()  # due when committed, never handed out for good: their order is kept
         self.read: Read | None = None
-        self.calls = 0  # how many reads there were
         self.woken = True
         self.broken = False  # a promise was: there is no end to look at
         self.next_key = 0
@@ -98,7 +98,6 @@ class LaneMachine(RuleBasedStateMachine):
 
     async def _reading(self, look: Callable[[], Any]) -> Any:
         assert self.read is None, "one read at a time"
-        self.calls += 1
         self.read = Read(look)
         try:
             return await self.read.answer
@@ -216,13 +215,14 @@ class LaneMachine(RuleBasedStateMachine):
         assert self.read is not None
         if not self.read.looked:
             self.look()
-        self._run(self._call(lambda: self.read and self.read.answer.set_result(self.read.seen)))
+        self._run(self._call(partial(self.read.answer.set_result, self.read.seen)))
 
     @precondition(lambda self: self.read is not None)
     @rule()
     def fail(self) -> None:
         """The read under way fails, as it does when the disk does."""
-        self._run(self._call(lambda: self.read and self.read.answer.set_exception(OSError("disk"))))
+        assert self.read is not None
+        self._run(self._call(partial(self.read.answer.set_exception, OSError("disk"))))
 
     @rule(by_ms=st.sampled_from([1, LATER_MS // 2, LATER_MS, 1000]))
     def pass_time(self, by_ms: int) -> None:
