@@ -47,6 +47,7 @@ from trebuchet.supervisor import Supervisor
 from trebuchet.telemetry import Telemetry
 from trebuchet.webclient import AddressRules, WebClient
 
+_SPACING_S = 0.003  # between batches: what a busy gateway's answers may wait so that commits are shared
 DEMO_ADMIN_TOKEN = "admin-demo"  # noqa: S105  # documented and fixed: `serve --demo` is for tests
 
 
@@ -109,7 +110,10 @@ class Gateway:
         self.store = self._open_store(settings.storage.database.reveal(), options.data_dir)
         await self.store.open()
         self.committer = Committer(
-            self.store, batch_max=settings.storage.commit_max, observe=self.telemetry.batch
+            self.store,
+            batch_max=settings.storage.commit_max,
+            observe=self.telemetry.batch,
+            spacing_s=_SPACING_S,
         )
         self.ids = Ids()
         self.directory = await self.store.directory()

@@ -5,7 +5,6 @@ forward and see 24-hour schedules run in milliseconds.
 """
 
 import asyncio
-import base64
 import heapq
 import os
 import time
@@ -122,6 +121,10 @@ async def sleep_until(clock: Clock, due_ms: int) -> None:
         timer.cancel()
 
 
+# Each octet to the letter of its lowest five bits.
+_BASE32 = bytes(b"abcdefghijklmnopqrstuvwxyz234567"[octet & 31] for octet in range(256))
+
+
 class Ids:
     """Message ids: 13 digits of epoch milliseconds, then 16 of `a-z2-7` from 80 random bits; 29 characters.
 
@@ -139,7 +142,7 @@ class Ids:
     def message_id(self, now_ms: int) -> str:
         start = self._used
         if start >= len(self._tails):
-            self._tails = base64.b32encode(self._random_bytes(10 * self._CHUNK)).decode().lower()
+            self._tails = self._random_bytes(16 * self._CHUNK).translate(_BASE32).decode()
             start = 0
         self._used = start + 16
         return f"{now_ms:013d}{self._tails[start : start + 16]}"

@@ -308,9 +308,7 @@ class LaneWorker:
             self.link.submit(self.lane, shipment)
 
     def _store_settlement(self, change: Settle, outcome: Outcome | None) -> None:
-        # Nobody waits for a plain success: it rides along. What is announced, or frees a pause, does not wait.
-        patient = isinstance(outcome, Accepted) and not change.announcements
-        future = self._committer.add(change, patient=patient)
+        future = self._committer.add(change)
         future.add_done_callback(lambda done: self._settled(change, outcome, done))
 
     def _settled(self, change: Settle, outcome: Outcome | None, future: "asyncio.Future[Any]") -> None:

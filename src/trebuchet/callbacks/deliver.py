@@ -81,6 +81,7 @@ class Callbacks:
         self.directory = directory
         self.policy = policy
         self.chance = chance
+        self.headers = _base_headers(policy.user_agent)
         self.feed = feed
         self.telemetry = telemetry
         self._lanes: dict[str, _ApplicationLane] = {}
@@ -250,7 +251,7 @@ class _ApplicationLane:
         started_ms = owner.clock.now_ms()
         signed = signature_headers(application, due.item.event_id, started_ms, body)
         preemptive = application.callback_auth is CallbackAuth.PREEMPTIVE
-        base = _base_headers(owner.policy.user_agent)
+        base = owner.headers
         try:
             answer = await self._ask(
                 application, body, [*base, *signed, *_credentials(application, preemptive)]
@@ -315,7 +316,7 @@ class _ApplicationLane:
                 return
             self.queue.settled(change.event_id, change.retry.due_ms if change.retry else None)
 
-        self._owner.committer.add(change, patient=True).add_done_callback(stored)
+        self._owner.committer.add(change).add_done_callback(stored)
 
 
 def wanted(application: Application, type_: EventType) -> bool:

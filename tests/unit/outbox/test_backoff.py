@@ -23,7 +23,8 @@ def tries(schedule: Schedule, chance: float, takes_ms: int = 0) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("attempts", "wait_s"), [(1, 10), (2, 20), (3, 40), (4, 80), (9, 2560), (10, 3600), (50, 3600), (10**9, 3600)]
+    ("attempts", "wait_s"),
+    [(1, 10), (2, 20), (3, 40), (4, 80), (9, 2560), (10, 3600), (50, 3600), (10**9, 3600)],
 )
 def test_waits_grow_to_the_longest(attempts: int, wait_s: int) -> None:
     """Each wait is twice the one before, up to `max_s`, however many tries there were."""

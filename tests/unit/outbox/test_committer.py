@@ -27,17 +27,19 @@ def numbers(batch: Sequence[Any]) -> list[int]:
 class Desk:
     """A committer before a store that writes when told to."""
 
-    def __init__(self, batch_max: int = 100, parallel_writes: int = 1) -> None:
+    def __init__(self, batch_max: int = 100, parallel_writes: int = 1, spacing_s: float = 0.0) -> None:
         self.store = HeldStore(parallel_writes)
         self.observed: list[int] = []
-        self.committer = Committer(as_store(self.store), batch_max=batch_max, observe=self._observe)
+        self.committer = Committer(
+            as_store(self.store), batch_max=batch_max, observe=self._observe, spacing_s=spacing_s
+        )
 
     def _observe(self, changes: int, seconds: float) -> None:
         assert seconds >= 0
         self.observed.append(changes)
 
-    def add(self, *which: int, patient: bool = False) -> list["asyncio.Future[Any]"]:
-        return [self.committer.add(change(number), patient=patient) for number in which]
+    def add(self, *which: int) -> list["asyncio.Future[Any]"]:
+        return [self.committer.add(change(number)) for number in which]
 
     @property
     def batches(self) -> list[list[int]]:
@@ -147,30 +149,35 @@ async def test_a_caller_that_goes_away_disturbs_nobody() -> None:
     assert await stays == "two"
 
 
-async def test_a_patient_change_rides_along() -> None:
-    """It starts no batch in its own turn, but goes with the next one that does not wait."""
-    desk = Desk()
-    desk.add(1, patient=True)
-    await settle_loop()
-    assert desk.batches == []
-    desk.add(2)
-    await settle_loop()
-    assert desk.batches == [[1, 2]]
-
-
-async def test_patience_ends() -> None:
-    """A patient change that nobody joins is written after a few milliseconds."""
-    desk = Desk()
+async def test_batches_start_apart() -> None:
+    """The first starts at once; what follows within the spacing waits for its end and shares one batch."""
+    desk = Desk(spacing_s=0.05)
     desk.store.answer = lambda change: None
-    (future,) = desk.add(1, patient=True)
-    assert await future is None
+    desk.add(1)
+    await settle_loop()
+    later = [*desk.add(2), *desk.add(3)]
+    await settle_loop()
+    assert desk.batches == [[1]]
+    await asyncio.gather(*later)
+    assert desk.batches == [[1], [2, 3]]
+
+
+async def test_closing_does_not_wait_for_the_spacing() -> None:
+    """What waits for its time is written at once when the committer is closed."""
+    desk = Desk(spacing_s=3600)
+    desk.store.answer = lambda change: None
+    desk.add(1)
+    await settle_loop()
+    desk.add(2)
+    await desk.committer.close()
+    assert desk.batches == [[1], [2]]
 
 
 async def test_drain_waits_for_what_waits_and_what_is_written() -> None:
     """It returns at once on an idle committer, else when the last result is out."""
     desk = Desk(batch_max=1)
     await desk.committer.drain()
-    desk.add(1, 2, patient=True)
+    desk.add(1, 2)
     drained = asyncio.ensure_future(desk.committer.drain())
     desk.add(3)
     for _ in range(3):
