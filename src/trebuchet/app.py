@@ -359,7 +359,7 @@ class Gateway:
             admin_token=self.admin_token,
             started_ms=self.started_ms,
             version=__version__,
-            database=self.settings.storage.database.reveal() or "sqlite",
+            database=self.settings.storage.database.reveal().partition(":")[0] or "sqlite",
             simulator=self.network is not None,
             queued=lambda: self.acceptor.queued,
         )
@@ -402,8 +402,9 @@ class Gateway:
         """The admin API's token, kept in a private file where the command line finds it."""
         path = self.admin_token_path
         token = self.settings.server.admin_token.reveal() or (DEMO_ADMIN_TOKEN if self.options.demo else "")
-        if not token:
-            token = path.read_text().strip() if path.exists() else new_secret(os.urandom)
+        if not token and path.exists():
+            token = path.read_text().strip()
+        token = token or new_secret(os.urandom)
         write_private(path, token.encode())
         return token
 

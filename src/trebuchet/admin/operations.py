@@ -17,15 +17,16 @@ from trebuchet.admin.context import AdminContext
 from trebuchet.api.problems import FieldError, invalid, invalid_field, not_found
 from trebuchet.api.routing import route
 from trebuchet.clock import iso_ms
-from trebuchet.feed import Entry, Watch
+from trebuchet.feed import Entry, Feed
 from trebuchet.model.account import Directory
+from trebuchet.model.address import normalise_sender
 from trebuchet.model.events import Event
 from trebuchet.model.status import State
 from trebuchet.protocols import sms
 from trebuchet.routing import rule_for
 from trebuchet.storage.base import EventQuery, Found, Life, MessageQuery, Replay
 
-_PAGES_TO = 100_000  # how far a listing of messages can be paged
+_REACH = 10_000  # how far a listing of messages can be paged: `total` counts no further
 _REPLAY_MAX = 10_000
 _REPLAY_BATCH = 500
 _KEEP_ALIVE_S = 15
@@ -52,7 +53,7 @@ class Operations:
 
     async def messages(self, request: Request) -> Response:
         given = ask.query(request, *_MESSAGE_FILTERS)
-        query = _message_query(given)
+        query = message_query(given)
         page = await self.context.store.search(query)
         following = query.offset + query.limit
         more = {"next": str(following)} if len(page.rows) == query.limit and following < page.total else {}
@@ -92,36 +93,24 @@ class Operations:
         return found
 
     async def replay(self, request: Request) -> Response:
-        wanted = ask.convert(await ask.read_json(request), ReplayRequest)
-        if not (wanted.event_ids or wanted.message_id or wanted.application_id):
-            names = ("event_ids", "message_id", "application_id")
-            raise invalid([FieldError(name, f"one of {', '.join(names)} is required") for name in names])
+        wanted = ask.read_body_as(await ask.read_json(request, ask.BULK_MAX), ReplayRequest)
         ids, more = await self._replayable(wanted)
         queued = 0
         for start in range(0, len(ids), _REPLAY_BATCH):
-            items = await self.context.write(
-                Replay(ids[start : start + _REPLAY_BATCH], self.context.clock.now_ms())
-            )
+            now_ms = self.context.clock.now_ms()
+            items = await self.context.write(Replay(ids[start : start + _REPLAY_BATCH], now_ms))
             self.context.replayed(items)
             queued += len(items)
         return answer({"queued": queued, "more": more})
 
     async def _replayable(self, wanted: ReplayRequest) -> tuple[list[str], bool]:
         """Ids of the events to send again, and whether there are more than one call takes."""
-        if wanted.event_ids:
-            return wanted.event_ids[:_REPLAY_MAX], len(wanted.event_ids) > _REPLAY_MAX
-        span = {"from": wanted.from_ or "", "to": wanted.to or ""}
-        events = await self.context.store.find_events(
-            EventQuery(
-                message_id=wanted.message_id,
-                application_id=wanted.application_id,
-                from_ms=ask.moment_ms(span, "from"),
-                to_ms=ask.moment_ms(span, "to"),
-                failed_only=wanted.failed_only,
-                limit=_REPLAY_MAX + 1,
-            )
-        )
-        return [event.id for event in events[:_REPLAY_MAX]], len(events) > _REPLAY_MAX
+        query = replay_query(wanted)
+        if query is None:
+            ids = list(dict.fromkeys(wanted.event_ids or ()))
+        else:
+            ids = [event.id for event in await self.context.store.find_events(query)]
+        return ids[:_REPLAY_MAX], len(ids) > _REPLAY_MAX
 
     async def unmatched_receipts(self, request: Request) -> Response:
         given = ask.query(request, "limit")
@@ -175,31 +164,27 @@ class Operations:
 
     async def feed(self, request: Request) -> Response:
         given = ask.query(request, "message", "account", "application")
-        watch = self.context.feed.open()
-        entries = _entries(watch, given)
-
-        async def stream() -> AsyncIterator[bytes]:
-            try:
-                async for octets in entries:
-                    yield octets
-            finally:
-                self.context.feed.close(watch)
-
         return StreamingResponse(
-            stream(), media_type="text/event-stream", headers={"Cache-Control": "no-store"}
+            told(self.context.feed, given, _KEEP_ALIVE_S),
+            media_type="text/event-stream",
+            headers={"Cache-Control": "no-store"},
         )
 
 
-async def _entries(watch: Watch, wanted: Mapping[str, str]) -> AsyncIterator[bytes]:
-    """Server-sent events: an entry each, a comment when nothing happens, and a word when some were missed."""
+async def told(feed: Feed, wanted: Mapping[str, str], keep_alive_s: float) -> AsyncIterator[bytes]:
+    """Server-sent events: an entry each, a comment when nothing happens, and a word when some were missed.
+
+    The first is a comment: from then on nothing goes by unseen.
+    """
+    watch = feed.open()
     source = aiter(watch)
     missed = 0
     coming: asyncio.Task[Entry] | None = None
-    yield b": open\n\n"
     try:
+        yield b": open\n\n"
         while True:
             coming = coming or asyncio.ensure_future(anext(source))
-            done, _ = await asyncio.wait({coming}, timeout=_KEEP_ALIVE_S)
+            done, _ = await asyncio.wait({coming}, timeout=keep_alive_s)
             if not done:
                 yield b": nothing new\n\n"
                 continue
@@ -210,10 +195,35 @@ async def _entries(watch: Watch, wanted: Mapping[str, str]) -> AsyncIterator[byt
             if _concerns(entry, wanted):
                 yield b"data: " + msgspec.json.encode(entry) + b"\n\n"
     finally:
+        feed.close(watch)
         if coming is not None:
             coming.cancel()
             with suppress(asyncio.CancelledError):
                 await coming
+
+
+def replay_query(wanted: ReplayRequest) -> EventQuery | None:
+    """The events that are meant, one more than a call takes; None if they are named one by one.
+
+    Raises Problem unless exactly one way of naming them is used.
+    """
+    ways = {name: getattr(wanted, name) for name in ("event_ids", "message_id", "application_id")}
+    if sum(bool(value) for value in ways.values()) != 1:
+        raise invalid([FieldError(name, f"exactly one of {', '.join(ways)} must be given") for name in ways])
+    span = {"from": wanted.from_ or "", "to": wanted.to or ""}
+    from_ms, to_ms = ask.moment_ms(span, "from"), ask.moment_ms(span, "to")
+    if wanted.application_id is None and (wanted.from_ or wanted.to or wanted.failed_only):
+        raise invalid_field("application_id", "from, to and failed_only need 'application_id'")
+    if wanted.event_ids:
+        return None
+    return EventQuery(
+        message_id=wanted.message_id,
+        application_id=wanted.application_id,
+        from_ms=from_ms,
+        to_ms=to_ms,
+        failed_only=wanted.failed_only,
+        limit=_REPLAY_MAX + 1,
+    )
 
 
 def _concerns(entry: Entry, wanted: Mapping[str, str]) -> bool:
@@ -224,7 +234,8 @@ def _concerns(entry: Entry, wanted: Mapping[str, str]) -> bool:
     )
 
 
-def _message_query(given: dict[str, str]) -> MessageQuery:
+def message_query(given: dict[str, str]) -> MessageQuery:
+    """The search that query parameters ask for. Raises Problem."""
     states = tuple(given["state"].upper().split(",")) if "state" in given else ()
     known = {*State, "SENDING"}
     if unknown := [state for state in states if state not in known]:
@@ -234,25 +245,32 @@ def _message_query(given: dict[str, str]) -> MessageQuery:
     for name, allowed in (("direction", ("in", "out")), ("kind", ("sms", "mms"))):
         if name in given and given[name] not in allowed:
             raise invalid_field(name, f"'{name}' must be {' or '.join(allowed)}")
-    page = given.get("page", "0")
-    if not page.isdecimal() or int(page[:9]) > _PAGES_TO:
-        raise invalid_field("page", "'page' is not one that an answer named")
     return MessageQuery(
         account_id=given.get("account"),
         application_id=given.get("application"),
-        sources=(given["source"],) if "source" in given else (),
-        destinations=(given["destination"],) if "destination" in given else (),
+        sources=_number(given, "source"),
+        destinations=_number(given, "destination"),
         states=states,
         direction=given.get("direction"),
         kind=given.get("kind"),
-        error_code=ask.whole(given, "error_code", 9999),
+        error_code=ask.whole(given, "error_code", 0, 99_999),
         carrier_id=given.get("carrier"),
         tag=given.get("tag"),
         from_ms=ask.moment_ms(given, "from"),
         to_ms=ask.moment_ms(given, "to"),
         limit=ask.limit(given),
-        offset=int(page),
+        offset=ask.whole(given, "page", 0, _REACH) or 0,
+        count_up_to=_REACH,
     )
+
+
+def _number(given: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """The number to look for, as numbers are stored."""
+    if name not in given:
+        return ()
+    # A plus that was not percent-encoded arrives as a blank.
+    written = "+" + given[name][1:] if given[name].startswith(" ") else given[name]
+    return (normalise_sender(written) or written,)
 
 
 def _row(found: Found) -> dict[str, Any]:

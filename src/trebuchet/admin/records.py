@@ -51,7 +51,7 @@ class AccountFields(msgspec.Struct, kw_only=True):
 
 
 class CredentialFields(msgspec.Struct, kw_only=True):
-    label: _Text | UnsetType = UNSET
+    label: _Text = ""
 
 
 class ApplicationFields(msgspec.Struct, kw_only=True):

@@ -14,7 +14,16 @@ from starlette.routing import Route
 from trebuchet.admin import requests as ask
 from trebuchet.admin.answers import answer, no_content
 from trebuchet.admin.context import AdminContext
-from trebuchet.admin.records import ACCOUNTS, CARRIERS, RESOURCES, CredentialFields, Resource, changed, new, shown
+from trebuchet.admin.records import (
+    ACCOUNTS,
+    CARRIERS,
+    RESOURCES,
+    CredentialFields,
+    Resource,
+    changed,
+    new,
+    shown,
+)
 from trebuchet.admin.secrets import new_secret, new_token, secret_sha256
 from trebuchet.api.problems import FieldError, Problem, conflict, invalid, malformed, not_found
 from trebuchet.api.routing import Handler, route
@@ -44,7 +53,7 @@ class Admin:
 
     # ---- what every kind has ----
 
-    def list(self, resource: Resource) -> Handler:
+    def page(self, resource: Resource) -> Handler:
         async def handler(request: Request) -> Response:
             records = resource.all(self.context.directory()).values()
             return answer(_page(request, records, resource.key_of))
@@ -133,7 +142,9 @@ class Admin:
 
     async def list_credentials(self, request: Request) -> Response:
         account: Account = self._find(ACCOUNTS, request)
-        return answer(_page(request, self._credentials(account).values(), lambda credential: credential.token))
+        return answer(
+            _page(request, self._credentials(account).values(), lambda credential: credential.token)
+        )
 
     async def create_credential(self, request: Request) -> Response:
         fields = ask.read_body_as(await ask.read_json(request), CredentialFields)
@@ -144,7 +155,7 @@ class Admin:
                 token=new_token(self.context.random_bytes),
                 account_id=account.id,
                 secret_sha256=secret_sha256(secret),
-                label=fields.label or "",
+                label=fields.label,
                 created_ms=self.context.clock.now_ms(),
             )
             await self._save(Create(credential))
@@ -173,7 +184,9 @@ def _page(request: Request, records: Iterable[Any], key_of: Callable[[Any], str]
     given = ask.query(request, "limit", "after")
     most, after = ask.limit(given), given.get("after", "")
     following = ((key_of(record), record) for record in records)
-    page = heapq.nsmallest(most + 1, (pair for pair in following if pair[0] > after), key=lambda pair: pair[0])
+    page = heapq.nsmallest(
+        most + 1, (pair for pair in following if pair[0] > after), key=lambda pair: pair[0]
+    )
     more = {"next": page[most - 1][0]} if len(page) > most else {}
     return {"items": [shown(record) for _, record in page[:most]], **more}
 
@@ -199,7 +212,7 @@ def routes(context: AdminContext) -> list[Route]:
         if resource.changeable:
             handlers |= {"GET": admin.get(resource), "PATCH": admin.change(resource)}
         found += [
-            route(base, GET=admin.list(resource), POST=admin.create(resource)),
+            route(base, GET=admin.page(resource), POST=admin.create(resource)),
             route(one, **handlers),
         ]
     return [

@@ -126,9 +126,14 @@ class Directory:
         opt_outs: Iterable[OptOut] = (),
     ) -> None:
         self.accounts = {a.id: a for a in accounts}
-        self.credentials = {c.token: c for c in credentials if c.revoked_ms is None}
+        self.credentials: dict[str, Credential] = {}
+        self.revoked: dict[str, Credential] = {}
+        for credential in credentials:
+            valid = credential.revoked_ms is None
+            (self.credentials if valid else self.revoked)[credential.token] = credential
         self.applications = {a.id: a for a in applications}
         self.numbers = {n.number: n for n in numbers}
         self.carriers = {c.id: c for c in carriers}
         self.routes = tuple(sorted(routes, key=lambda r: (-len(r.prefix), r.priority, r.id)))
-        self.opt_outs = {(o.number, o.handset) for o in opt_outs}
+        self.opt_out_records = {(o.number, o.handset): o for o in opt_outs}
+        self.opt_outs = self.opt_out_records.keys()

@@ -195,7 +195,10 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Remove(msgspec.Struct, frozen=True):
-    """Delete a record. Result: None. Errors: NotFound; InUse with the reason."""
+    """Delete a record; an account's revoked credentials go with it. Result: None.
+
+    Errors: NotFound; InUse with the reason.
+    """
 
     record: Record
 

@@ -36,6 +36,7 @@ class _Kind(msgspec.Struct, frozen=True):
     key: tuple[str, ...]
     references: tuple[_Reference, ...] = ()
     uses: tuple[_Use, ...] = ()
+    takes_along: str | None = None  # what goes with a removed record
 
 
 _ACCOUNT = _Reference("accounts", {"id": "account_id"}, lambda r: f"account {r.account_id} does not exist")
@@ -62,8 +63,12 @@ _KINDS: dict[type, _Kind] = {
         uses=(
             _Use("number", "SELECT count(*) FROM numbers WHERE account_id = ?"),
             _Use("application", "SELECT count(*) FROM applications WHERE account_id = ?"),
-            _Use("credential", "SELECT count(*) FROM credentials WHERE account_id = ?"),
+            _Use(
+                "credential", "SELECT count(*) FROM credentials WHERE account_id = ? AND revoked_ms IS NULL"
+            ),
         ),
+        # Revoked credentials cannot be removed by themselves: they are kept to be looked up.
+        takes_along="DELETE FROM credentials WHERE account_id = ?",
     ),
     Credential: _Kind("credentials", "credential", ("token",), (_ACCOUNT,)),
     Application: _Kind(
@@ -139,6 +144,8 @@ def remove(connection: Connection, record: Record) -> None:
     if held:
         reasons = " and ".join(filter(None, [", ".join(held[:-1]), held[-1]]))
         raise InUse(f"{_called(kind, record)} still has {reasons}")
+    if kind.takes_along is not None:
+        connection.execute(kind.takes_along, key)
     connection.execute(f"DELETE FROM {kind.table} WHERE {_by_key(kind)}", key)
 
 
