@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from outbox.loops import settle_loop
+
 from trebuchet.clock import Ids, ManualClock, SystemClock, iso_ms, sleep_until
 
 T0 = 1_767_225_600_000

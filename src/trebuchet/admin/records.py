@@ -135,7 +135,7 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     needed: tuple[str, ...] = ()
     fixed: tuple[str, ...] = ()
     make_id: Callable[[RandomBytes], str] | None = None
-    complete: Callable[[Draft, AdminContext], None] = lambda draft, context: None
+    complete: Callable[[Draft, AdminContext], None] | None = None
     changeable: bool = True
     bulk: bool = False
 
@@ -159,7 +159,8 @@ def new(resource: Resource, body: Any, context: AdminContext) -> tuple[Record, d
     if resource.make_id is not None:
         given.setdefault("id", resource.make_id(context.random_bytes))
     draft = Draft(given, errors, {})
-    resource.complete(draft, context)
+    if resource.complete is not None:
+        resource.complete(draft, context)
     draft.check()
     made: Record = resource.record(**draft.given, created_ms=context.clock.now_ms())
     return made, draft.once
@@ -176,7 +177,8 @@ def changed(
         if name in given and given[name] != before[name]:
             draft.wrong(name, "cannot be changed")
             draft.given[name] = before[name]
-    resource.complete(draft, context)
+    if resource.complete is not None:
+        resource.complete(draft, context)
     draft.check()
     return type(record)(**draft.given), draft.once
 

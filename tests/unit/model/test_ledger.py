@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from outbox.records import APPLICATION, CARRIER, HANDSET, T0, delivery
+
 from trebuchet.model import errorcodes, ledger
 from trebuchet.model.events import CallbackItem, Event, EventType
 from trebuchet.model.message import Delivery, Kind, Segment
