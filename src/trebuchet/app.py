@@ -16,6 +16,7 @@ from trebuchet import __version__
 from trebuchet.accept import Acceptor, AcceptSettings
 from trebuchet.admin import app as admin
 from trebuchet.admin import bootstrap
+from trebuchet.admin import openapi as admin_openapi
 from trebuchet.admin.app import BearerGuard
 from trebuchet.admin.context import AdminContext, LinkStatus
 from trebuchet.admin.secrets import new_secret
@@ -335,7 +336,7 @@ class Gateway:
             base_url=lambda: self.base_url,
             ready=lambda: self._ready,
             refresh_gauges=self.refresh_gauges,
-            extra_paths={},
+            extra_paths=admin_openapi.paths(),
         )
         application = api.build(context, self._more_routes())
         protocol = make_protocol(create, self.settings.api.max_body_bytes)

@@ -10,6 +10,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from trebuchet.admin import requests as ask
 from trebuchet.admin.answers import answer
@@ -17,7 +18,7 @@ from trebuchet.admin.context import AdminContext
 from trebuchet.api.problems import FieldError, invalid, invalid_field, not_found
 from trebuchet.api.routing import route
 from trebuchet.clock import iso_ms
-from trebuchet.feed import Entry, Feed
+from trebuchet.feed import Entry, Feed, Watch
 from trebuchet.model.account import Directory
 from trebuchet.model.address import normalise_sender
 from trebuchet.model.events import Event
@@ -30,7 +31,7 @@ _REACH = 10_000  # how far a listing of messages can be paged: `total` counts no
 _REPLAY_MAX = 10_000
 _REPLAY_BATCH = 500
 _KEEP_ALIVE_S = 15
-_MESSAGE_FILTERS = (
+MESSAGE_FILTERS = (
     "account", "application", "source", "destination", "state", "direction", "kind", "error_code", "carrier",
     "tag", "from", "to", "limit", "page",
 )  # fmt: skip
@@ -52,7 +53,7 @@ class Operations:
         self.context = context
 
     async def messages(self, request: Request) -> Response:
-        given = ask.query(request, *_MESSAGE_FILTERS)
+        given = ask.query(request, *MESSAGE_FILTERS)
         query = message_query(given)
         page = await self.context.store.search(query)
         following = query.offset + query.limit
@@ -154,8 +155,8 @@ class Operations:
         return answer(
             {
                 "version": context.version,
-                "started_ms": context.started_ms,
-                "now_ms": context.clock.now_ms(),
+                "started": iso_ms(context.started_ms),
+                "now": iso_ms(context.clock.now_ms()),
                 "database": context.database,
                 "simulator": context.simulator,
                 "queued": context.queued(),
@@ -164,19 +165,28 @@ class Operations:
 
     async def feed(self, request: Request) -> Response:
         given = ask.query(request, "message", "account", "application")
-        return StreamingResponse(
-            told(self.context.feed, given, _KEEP_ALIVE_S),
-            media_type="text/event-stream",
-            headers={"Cache-Control": "no-store"},
-        )
+        return FeedResponse(self.context.feed, given)
 
 
-async def told(feed: Feed, wanted: Mapping[str, str], keep_alive_s: float) -> AsyncIterator[bytes]:
-    """Server-sent events: an entry each, a comment when nothing happens, and a word when some were missed.
+class FeedResponse(StreamingResponse):
+    """What happens from the moment that the head of the answer is sent, until the client has gone."""
 
-    The first is a comment: from then on nothing goes by unseen.
-    """
-    watch = feed.open()
+    def __init__(self, feed: Feed, wanted: Mapping[str, str]) -> None:
+        super().__init__((), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+        self._feed = feed
+        self._wanted = wanted
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        watch = self._feed.open()
+        try:
+            self.body_iterator = told(watch, self._wanted, _KEEP_ALIVE_S)
+            await super().__call__(scope, receive, send)
+        finally:
+            self._feed.close(watch)
+
+
+async def told(watch: Watch, wanted: Mapping[str, str], keep_alive_s: float) -> AsyncIterator[bytes]:
+    """Server-sent events: an entry each, a comment when nothing happens, and a word when some were missed."""
     source = aiter(watch)
     missed = 0
     coming: asyncio.Task[Entry] | None = None
@@ -195,7 +205,6 @@ async def told(feed: Feed, wanted: Mapping[str, str], keep_alive_s: float) -> As
             if _concerns(entry, wanted):
                 yield b"data: " + msgspec.json.encode(entry) + b"\n\n"
     finally:
-        feed.close(watch)
         if coming is not None:
             coming.cancel()
             with suppress(asyncio.CancelledError):
@@ -210,9 +219,9 @@ def replay_query(wanted: ReplayRequest) -> EventQuery | None:
     ways = {name: getattr(wanted, name) for name in ("event_ids", "message_id", "application_id")}
     if sum(bool(value) for value in ways.values()) != 1:
         raise invalid([FieldError(name, f"exactly one of {', '.join(ways)} must be given") for name in ways])
-    span = {"from": wanted.from_ or "", "to": wanted.to or ""}
+    span = {name: value for name, value in (("from", wanted.from_), ("to", wanted.to)) if value is not None}
     from_ms, to_ms = ask.moment_ms(span, "from"), ask.moment_ms(span, "to")
-    if wanted.application_id is None and (wanted.from_ or wanted.to or wanted.failed_only):
+    if wanted.application_id is None and (span or wanted.failed_only):
         raise invalid_field("application_id", "from, to and failed_only need 'application_id'")
     if wanted.event_ids:
         return None

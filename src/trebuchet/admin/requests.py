@@ -108,7 +108,7 @@ def flag(given: dict[str, str], name: str) -> bool:
 
 def moment_ms(given: dict[str, str], name: str) -> int | None:
     """An ISO 8601 time in milliseconds since the epoch; UTC if it has no offset. None if it is not given."""
-    if not given.get(name):
+    if name not in given:
         return None
     # A plus that was not percent-encoded arrives as a blank.
     written = given[name].replace(" ", "+") if "T" in given[name] else given[name]

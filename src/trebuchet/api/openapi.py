@@ -52,7 +52,12 @@ def document(server_url: str, extra_paths: Mapping[str, Any]) -> Object:
                     "type": "http",
                     "scheme": "basic",
                     "description": "API token and secret of the account in the path.",
-                }
+                },
+                "adminToken": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "The admin token of the gateway, for the calls of /admin/v1.",
+                },
             },
             "schemas": schemas.SCHEMAS,
         },

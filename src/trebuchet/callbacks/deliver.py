@@ -293,7 +293,7 @@ class _ApplicationLane:
             )
         elif attempt is not None and not verdict.delivered:
             self._owner.telemetry.count("trebuchet_callbacks_given_up_total")
-            self._owner.telemetry.problem("callback_given_up", event=item.event_id, status=attempt.status)
+            self._owner.telemetry.problem("callback_given_up", event_id=item.event_id, status=attempt.status)
         inbound = due.event.type is EventType.RECEIVED and verdict.delivered
         self._store(due, SettleCallback(item.event_id, attempt, retry, due.message.id if inbound else None))
         if self._owner.feed.watched and attempt is not None:
@@ -309,7 +309,7 @@ class _ApplicationLane:
         def stored(future: "asyncio.Future[None]") -> None:
             if future.exception() is not None:
                 # Not stored, so it would be called back again after a restart; until then, try to store it.
-                self._owner.telemetry.problem("callback_not_settled", event=change.event_id)
+                self._owner.telemetry.problem("callback_not_settled", event_id=change.event_id)
                 if not self._closed:
                     again_ms = self._owner.clock.now_ms() + _STORE_AGAIN_MS
                     self._owner.clock.call_at(again_ms, partial(self._store, due, change))
