@@ -3,6 +3,7 @@
 import asyncio
 import random
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -28,9 +29,10 @@ class Turning:
 @pytest.mark.anyio
 async def test_timers_run_when_they_are_due_and_in_order() -> None:
     """Not a millisecond before; those that are due together run in the order of their moments."""
-    clock, ran = ManualClock(T0), []
+    clock = ManualClock(T0)
+    ran: list[object] = []
     for after_ms in (300, 100, 200):
-        clock.call_at(T0 + after_ms, lambda after_ms=after_ms: ran.append(after_ms))
+        clock.call_at(T0 + after_ms, partial(ran.append, after_ms))
     clock.advance(99)
     await settle_loop()
     assert ran == []
@@ -47,7 +49,8 @@ async def test_timers_run_when_they_are_due_and_in_order() -> None:
 @pytest.mark.parametrize("due_ms", [0, T0 - 1, T0])
 async def test_a_moment_that_has_passed_is_due_at_once(due_ms: int) -> None:
     """In the event loop, never inside of `call_at`."""
-    clock, ran = ManualClock(T0), []
+    clock = ManualClock(T0)
+    ran: list[object] = []
     clock.call_at(due_ms, lambda: ran.append(due_ms))
     assert ran == []
     await settle_loop()
@@ -57,7 +60,8 @@ async def test_a_moment_that_has_passed_is_due_at_once(due_ms: int) -> None:
 @pytest.mark.anyio
 async def test_a_cancelled_timer_does_not_run() -> None:
     """It may be cancelled at any time, also twice and after it ran."""
-    clock, ran = ManualClock(T0), []
+    clock = ManualClock(T0)
+    ran: list[object] = []
     early = clock.call_at(T0 + 1, lambda: ran.append("early"))
     late = clock.call_at(T0 + 2, lambda: ran.append("late"))
     early.cancel()
@@ -71,7 +75,8 @@ async def test_a_cancelled_timer_does_not_run() -> None:
 @pytest.mark.anyio
 async def test_a_timer_may_set_another() -> None:
     """One that is due already runs too, without another advance."""
-    clock, ran = ManualClock(T0), []
+    clock = ManualClock(T0)
+    ran: list[object] = []
 
     def first() -> None:
         ran.append("first")
@@ -86,7 +91,8 @@ async def test_a_timer_may_set_another() -> None:
 @pytest.mark.anyio
 async def test_a_closed_clock_forgets_its_timers() -> None:
     """It may be closed twice."""
-    clock, ran = ManualClock(T0), []
+    clock = ManualClock(T0)
+    ran: list[object] = []
     clock.call_at(T0 + 1, lambda: ran.append("never"))
     clock.close()
     clock.close()

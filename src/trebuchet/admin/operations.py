@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -185,7 +185,7 @@ class FeedResponse(StreamingResponse):
             self._feed.close(watch)
 
 
-async def told(watch: Watch, wanted: Mapping[str, str], keep_alive_s: float) -> AsyncIterator[bytes]:
+async def told(watch: Watch, wanted: Mapping[str, str], keep_alive_s: float) -> AsyncGenerator[bytes, None]:
     """Server-sent events: an entry each, a comment when nothing happens, and a word when some were missed."""
     source = aiter(watch)
     missed = 0

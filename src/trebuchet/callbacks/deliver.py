@@ -32,6 +32,7 @@ from trebuchet.webclient import Answer, WebClient, WebError
 _RECENT_MAX = 20_000  # messages kept at hand so that their callbacks need not be read back
 _FAILURES_UNTIL_PROBING = 3
 _STORE_AGAIN_MS = 1000
+_FAULT_AGAIN_MS = 60_000
 
 
 class CallbackPolicy(msgspec.Struct, frozen=True):
@@ -212,7 +213,13 @@ class _ApplicationLane:
     async def _post_until_empty(self, due: DueCallback) -> None:
         """One poster: POST, settle without waiting for the commit, take the next."""
         while True:
-            await self._deliver(due)
+            try:
+                await self._deliver(due)
+            except Exception as error:  # noqa: BLE001  # a fault of ours must not strand the callback
+                self._owner.telemetry.problem(
+                    "callback_failed", event_id=due.item.event_id, error=repr(error)
+                )
+                self.queue.settled(due.item.event_id, self._owner.clock.now_ms() + _FAULT_AGAIN_MS)
             if self._closed or (self._failures >= _FAILURES_UNTIL_PROBING and len(self._posters) > 1):
                 return
             taken = self.queue.take(1)

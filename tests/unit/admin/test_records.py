@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from admin.contexts import APPLICATION, CARRIER, NOW_MS, NUMBER, context
 from msgspec.structs import replace
 
+from admin.contexts import APPLICATION, CARRIER, NOW_MS, NUMBER, context
 from trebuchet.admin.records import RESOURCES, Resource, changed, new, shown
 from trebuchet.api.problems import Problem
 from trebuchet.model.account import (
@@ -34,11 +34,9 @@ def make(path: str, body: Any) -> Record:
 
 def wrong(path: str, body: Any, record: Record | None = None) -> dict[str, str]:
     """Field → what is wrong with it, of a refused creation or change."""
+    resource = BY_PATH[path]
     with pytest.raises(Problem) as refused:
-        if record is None:
-            new(BY_PATH[path], body, context())
-        else:
-            changed(BY_PATH[path], record, body, context())
+        _ = changed(resource, record, body, context()) if record else new(resource, body, context())
     assert refused.value.status == 400
     return {error.field_name: error.description for error in refused.value.field_errors}
 

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable
 
 import pytest
-from admin.contexts import context
 from hypothesis import given
 from hypothesis import strategies as st
 
+from admin.contexts import context
 from trebuchet.admin.secrets import (
     RandomBytes,
     new_account_id,
