@@ -27,6 +27,7 @@ from trebuchet.api.server import HttpServer, is_loopback, listen, url_of
 from trebuchet.callbacks.deliver import CallbackPolicy, Callbacks
 from trebuchet.carriers import CARRIERS, Surroundings, check_settings
 from trebuchet.carriers import build as build_link
+from trebuchet.carriers.base import LinkState
 from trebuchet.clock import Clock, Ids, SystemClock
 from trebuchet.feed import Feed
 from trebuchet.housekeeping import Housekeeping, Retention
@@ -377,7 +378,10 @@ class Gateway:
     def _links(self) -> list[LinkStatus]:
         return [
             LinkStatus(
-                carrier.id, carrier.kind, str(link.state), [(lane, link.room(lane)) for lane in link.lanes]
+                carrier.id,
+                carrier.kind,
+                str(LinkState.PAUSED if carrier.paused else link.state),
+                [(lane, link.room(lane)) for lane in link.lanes],
             )
             for carrier, link in self.supervisor.links()
         ]
