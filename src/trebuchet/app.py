@@ -98,6 +98,7 @@ class Gateway:
         self.telemetry = Telemetry(partial(event_log, settings.logging.level, settings.logging.format))
         self.feed = Feed()
         self.directory = Directory()
+        self._reloading = asyncio.Lock()
         self.started_ms = self.clock.now_ms()
         self.base_url = ""
         self._ready = ""
@@ -292,9 +293,10 @@ class Gateway:
         self.acceptor.queued -= rows
 
     async def reload_directory(self) -> None:
-        """Provisioned records changed."""
-        self.directory = await self.store.directory()
-        await self.supervisor.follow_directory()
+        """Provisioned records changed. One at a time, so that an older reading never replaces a newer one."""
+        async with self._reloading:
+            self.directory = await self.store.directory()
+            await self.supervisor.follow_directory()
 
     @property
     def loopback_callbacks(self) -> bool:
