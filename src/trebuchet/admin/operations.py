@@ -61,11 +61,11 @@ class Operations:
         return answer({"total": page.total, "items": [_row(found) for found in page.rows], **more})
 
     async def message(self, request: Request) -> Response:
-        given = ask.query(request, "text")
+        with_text = ask.flag(ask.query(request, "text"), "text")
         life = await self.context.store.life(request.path_params["id"])
         if life is None:
             raise not_found(request.url.path, self.context.clock.now_ms())
-        return answer(life_shown(life, self.context.directory(), with_text=ask.flag(given, "text")))
+        return answer(life_shown(life, self.context.directory(), with_text=with_text))
 
     async def callbacks(self, request: Request) -> Response:
         given = ask.query(request, "application", "failed_only", "from", "to", "limit", "after")

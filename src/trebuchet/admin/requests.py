@@ -1,9 +1,10 @@
 """Reading a request of the admin API: bodies with unknown fields refused, bounded pages, times. Raises Problem."""
 
 import difflib
+import enum
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 from starlette.requests import Request
@@ -55,7 +56,7 @@ def read_fields(
             try:
                 given[field.name] = msgspec.convert(value[name], field.type)
             except msgspec.ValidationError as error:
-                errors.append(FieldError(name, f"'{name}': {error}"))
+                errors.append(FieldError(name, f"'{name}': {error}{_choice(field.type)}"))
         elif field.required or name in needed:
             errors.append(FieldError(name, f"'{name}' is required"))
     return given, errors
@@ -72,6 +73,20 @@ def read_body_as(value: Any, type_: type[T]) -> T:
 def _unknown(name: str, known: list[str]) -> str:
     close = difflib.get_close_matches(name[:64], known, 1)
     return f"there is no field '{name[:64]}'" + (f"; did you mean '{close[0]}'?" if close else "")
+
+
+def _choice(type_: Any) -> str:
+    """What a field of a few known values takes; empty if it takes others too."""
+    values = _values(type_)
+    return f"; it takes {', '.join(values)}" if values else ""
+
+
+def _values(type_: Any) -> list[str]:
+    if get_origin(type_) is Literal:
+        return list(get_args(type_))
+    if isinstance(type_, type) and issubclass(type_, enum.StrEnum):
+        return [member.value for member in type_]
+    return [value for part in get_args(type_) for value in _values(part)]
 
 
 def query(request: Request, *known: str) -> dict[str, str]:

@@ -240,6 +240,8 @@ def refusal(status: int, problem: Mapping[str, Any]) -> CommandError:
             "\nGive the right credentials: the admin token in TREBUCHET_ADMIN_TOKEN or by the gateway's --data"
             " folder; for `send`, TREBUCHET_ACCOUNT, TREBUCHET_TOKEN and TREBUCHET_SECRET"
         )
+    if status == http.client.NOT_FOUND and "path" in problem:
+        text += f": {problem['path']}"
     for field in problem.get("fieldErrors") or ():
         if isinstance(field, dict):
             text += f"\n{field.get('fieldName')}: {field.get('description')}"

@@ -16,7 +16,7 @@ FromTime = Annotated[
     str | None,
     typer.Option("--from", help="Not before: 2026-01-31T12:00:00Z, or 2h for two hours ago.", metavar="TIME"),
 ]
-ToTime = Annotated[str | None, typer.Option("--to", help="Before: as --from.", metavar="TIME")]
+ToTime = Annotated[str | None, typer.Option("--to", help="Not after: as --from.", metavar="TIME")]
 
 
 def register(app: typer.Typer) -> None:
@@ -112,6 +112,10 @@ def replay(
         raise CommandError(Code.REFUSED, "--from, --to and --failed need --application")
     answer = session.admin.call("POST", "/admin/v1/callbacks/replay", body=body).content
     session.printer.item(answer)
+    if answer.get("queued") == 0:
+        session.printer.note("there is no such event; `trebuchet show ID` prints those of a message")
+    if answer.get("more"):
+        session.printer.note("there are more than one call takes: narrow it with --from and --to")
 
 
 def replay_request(
