@@ -40,7 +40,7 @@ def route(
     All messages of one sender through one carrier go into one lane: per-number rate and the order within a
     conversation are then local to it.
     """
-    rule = rule_for(directory, kind, recipient, lanes)
+    rule = rule_for(directory, kind, recipient, [carrier for carrier, names in lanes.items() if names])
     if rule is None:
         return NoRoute(f"no route for {kind} to {recipient}")
     names = lanes[rule.carrier_id]
