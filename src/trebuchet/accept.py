@@ -137,11 +137,28 @@ class Acceptor:
         *,
         keyword_reply: bool = False,
     ) -> "asyncio.Future[Message]":
-        """Resolves, once it is on disk, with the message (the first one, if the idempotency key repeats).
+        """As `take`, with a future: it fails with IdempotencyMismatch or StorageUnavailable."""
+        stored: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self.take(
+            request, account, profile, partial(_resolve, stored), idempotency, keyword_reply=keyword_reply
+        )
+        return stored
 
-        Raises QueueFull, or in strict mode ForeignNumber or WrongApplication, before anything is stored; the
-        future fails with IdempotencyMismatch or StorageUnavailable. `keyword_reply` marks the one answer that a
-        handset gets although it has just opted out.
+    def take(
+        self,
+        request: SendRequest,
+        account: Account,
+        profile: Profile,
+        stored: Callable[[Message | Exception], None],
+        idempotency: Callable[[int], IdempotencyKey] | None = None,
+        *,
+        keyword_reply: bool = False,
+    ) -> None:
+        """Store a message. `stored` is called, once it is on disk, with it (or with the first message of a
+        repeated idempotency key), or with IdempotencyMismatch or StorageUnavailable.
+
+        Raises QueueFull, or in strict mode ForeignNumber or WrongApplication, before anything is stored.
+        `keyword_reply` marks the one answer that a handset gets although it has just opted out.
         """
         now_ms = self._clock.now_ms()
         directory = self._directory()
@@ -159,9 +176,7 @@ class Acceptor:
             message, deliveries, work, announcements, idempotency(now_ms) if idempotency is not None else None
         )
         self.queued += len(work)
-        stored: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        self._committer.add(change).add_done_callback(partial(self._stored, change, stored))
-        return stored
+        self._committer.put(change, partial(self._stored, change, stored))
 
     def _message(self, request: SendRequest, account: Account, profile: Profile, now_ms: int) -> Message:
         mms = request.media is not None or len(request.destinations) > 1
@@ -275,23 +290,25 @@ class Acceptor:
             raise AccountQueueFull(turn.limit.segments_per_s * 60)
         return turn
 
-    def _stored(
-        self, change: Accept, stored: "asyncio.Future[Message]", future: "asyncio.Future[Any]"
-    ) -> None:
-        error = future.exception()
-        if error is not None or future.result() is not None:
+    def _stored(self, change: Accept, stored: Callable[[Message | Exception], None], result: Any) -> None:
+        if result is not None:  # an error, or the first message of a repeated idempotency key
             self.queued -= len(change.work)
-        if error is None and future.result() is None:
-            if change.work:
-                self._offer([_due(change, item) for item in change.work])
-            if change.announcements:
-                self._announce(change.message, change.announcements)
-        if stored.done():  # the client has gone away; the message is accepted all the same
+            stored(result)
             return
-        if error is not None:
-            stored.set_exception(error)
-        else:
-            stored.set_result(future.result() or change.message)
+        if change.work:
+            self._offer([_due(change, item) for item in change.work])
+        if change.announcements:
+            self._announce(change.message, change.announcements)
+        stored(change.message)
+
+
+def _resolve(future: "asyncio.Future[Message]", result: Message | Exception) -> None:
+    if future.done():  # whoever waited has gone away; the message is accepted all the same
+        return
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)
 
 
 def _due(change: Accept, item: WorkItem) -> DueWork:

@@ -3,7 +3,6 @@
 Called by the fast protocol (`hot`) and by the ordinary route (`app`), so both answer alike.
 """
 
-import asyncio
 import hashlib
 from collections.abc import Callable
 from functools import partial
@@ -71,17 +70,14 @@ class CreateMessage:
     def handle(self, request: CreateRequest, respond: Respond) -> None:
         """Answer `request`, after the commit if it is accepted."""
         try:
-            stored = self._accept(request)
+            self._accept(request, partial(self._stored, request.path, respond))
         except problems.Problem as problem:
             self._refuse(problem, respond)
-            return
         except Exception as error:  # noqa: BLE001  # the last line of defence: no trace leaves the house
             self._telemetry.problem("create_failed", error=repr(error))
             self._refuse(problems.internal(), respond)
-            return
-        stored.add_done_callback(partial(self._stored, request.path, respond))
 
-    def _accept(self, request: CreateRequest) -> "asyncio.Future[Message]":
+    def _accept(self, request: CreateRequest, stored: Callable[[Message | Exception], None]) -> None:
         directory = self._directory()
         named = directory.accounts.get(request.account_id)
         profile = named.profile if named is not None and named.profile is not None else request.by_path
@@ -91,7 +87,7 @@ class CreateMessage:
         refuse_many = profile is not Profile.CATAPULT
         sent = wire.parse_send(request.body, now_ms, self._recipients_max, refuse_many)
         try:
-            return self._acceptor.accept(sent, account, profile, self._idempotency(request, account))
+            self._acceptor.take(sent, account, profile, stored, self._idempotency(request, account))
         except AccountQueueFull as full:
             raise problems.queue_full(full.per_minute, full.capacity) from None
         except QueueFull:
@@ -116,29 +112,27 @@ class CreateMessage:
         digest = hashlib.sha256(request.body).hexdigest()
         return lambda now_ms: IdempotencyKey(account.id, key, digest, now_ms + self._idempotency_keep_ms)
 
-    def _stored(self, path: str, respond: Respond, future: "asyncio.Future[Message]") -> None:
-        error = future.exception()
-        if error is None:
-            message = future.result()
+    def _stored(self, path: str, respond: Respond, result: Message | Exception) -> None:
+        if isinstance(result, Message):
             self._telemetry.count("trebuchet_http_requests_total", "202")
             self._telemetry.count("trebuchet_messages_accepted_total", "out")
-            self._telemetry.count("trebuchet_segments_accepted_total", by=message.segment_count)
+            self._telemetry.count("trebuchet_segments_accepted_total", by=result.segment_count)
             if self._feed.watched:
                 self._feed.publish(
                     Entry(
-                        message.received_ms, "accepted", message.id, None, message.account_id,
-                        message.application_id, ", ".join(message.destinations),
+                        result.received_ms, "accepted", result.id, None, result.account_id,
+                        result.application_id, ", ".join(result.destinations),
                     )
                 )  # fmt: skip
-            location = (b"Location", f"{path}/{message.id}".encode())
-            respond(202, (_JSON, location), wire.send_answer(message))
-        elif isinstance(error, IdempotencyMismatch):
+            location = (b"Location", f"{path}/{result.id}".encode())
+            respond(202, (_JSON, location), wire.send_answer(result))
+        elif isinstance(result, IdempotencyMismatch):
             self._refuse(problems.idempotency_mismatch(), respond)
-        elif isinstance(error, StorageUnavailable):
-            self._telemetry.problem("accept_not_stored", error=str(error))
+        elif isinstance(result, StorageUnavailable):
+            self._telemetry.problem("accept_not_stored", error=str(result))
             self._refuse(problems.unavailable(), respond)
         else:
-            self._telemetry.problem("accept_failed", error=repr(error))
+            self._telemetry.problem("accept_failed", error=repr(result))
             self._refuse(problems.internal(), respond)
 
     def _refuse(self, problem: problems.Problem, respond: Respond) -> None:

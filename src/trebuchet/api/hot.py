@@ -72,14 +72,16 @@ class _HotProtocol(HttpToolsProtocol):
     _last_s = 0.0
 
     def data_received(self, data: bytes) -> None:
-        if self._waiting:  # reading is paused; what was already read waits
+        if self._waiting:
+            # Most clients wait for the answer; pausing before each of them would cost two system calls a request.
+            if not self._held:
+                self.transport.pause_reading()
             self._held += data
             return
         if not self._within and data.startswith(_PREFIXES) and self._nothing_under_way():
             request = self._whole_request(data)
             if request is not None:
                 self._waiting = True
-                self.transport.pause_reading()
                 self._create.handle(request, self._respond)
                 return
         self._head_octets += len(data)
@@ -142,9 +144,9 @@ class _HotProtocol(HttpToolsProtocol):
         self._last_s = self.loop.time()
         if self.timeout_keep_alive_task is None:
             self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self._close_if_idle)
-        self.transport.resume_reading()
         if self._held:
             held, self._held = self._held, b""
+            self.transport.resume_reading()
             self.data_received(held)
 
     def _close_if_idle(self) -> None:
