@@ -73,14 +73,18 @@ def count(text: str, reference_bits: ReferenceBits = 8) -> SegmentCount:
     return SegmentCount(Encoding.GSM7, units, _bounded(parts))
 
 
-def segment(text: str, reference: int, reference_bits: ReferenceBits = 8) -> list[Segment]:
+def segment(
+    text: str, reference: int, reference_bits: ReferenceBits = 8, *, ucs2: bool = False
+) -> list[Segment]:
     """The parts of `text`, in order, as many as `count` says. An empty text is one empty part.
 
     `reference` (0 to 255, or 0 to 65535 with 16 bits) should differ between long messages of one sender to
-    one recipient. Raises LoneSurrogate, TooManySegments, and ValueError for a reference that does not fit.
+    one recipient. `ucs2` writes UCS-2 also where GSM-7 would do, for a peer that has another alphabet in its
+    place; that can take more parts than `count` says. Raises LoneSurrogate, TooManySegments, and ValueError
+    for a reference that does not fit.
     """
     udh.check_reference(reference, reference_bits)
-    octets = gsm7.try_encode(text)
+    octets = None if ucs2 else gsm7.try_encode(text)
     if octets is not None:
         if len(octets) <= _SINGLE_GSM7:
             return [Segment(Encoding.GSM7, b"", octets, text)]

@@ -1,0 +1,527 @@
+"""One SMPP session, for both roles, without sockets and without a clock. Source: SMPP 3.4 section 2, 5.0 section 2.
+
+The driver feeds octets and moments, sends what `take_output` returns, and carries out the events. Time comes in
+as milliseconds of any steady clock; `deadline_ms` says when `tick` is wanted next.
+
+The session answers by itself what needs no judgement: enquire_link, unbind, and everything that is malformed,
+unknown, or not legal now. Recoverable errors are answered and reported as `Rejected`; after an unrecoverable
+one there is a `Closing`, and the driver writes the output that is left and closes the connection.
+"""
+
+import enum
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from trebuchet.protocols.smpp import codec, pdu, tlv
+from trebuchet.protocols.smpp.constants import RESPONSE, Command, Status, status_name
+from trebuchet.protocols.smpp.errors import DecodeError, SmppError
+from trebuchet.protocols.smpp.framing import Framer
+
+SEQUENCE_MAX = 0x7FFF_FFFF
+_MISSES_MAX = 2  # enquire_links without an answer before the session counts as dead
+
+
+class Role(enum.Enum):
+    ESME = "esme"
+    SMSC = "smsc"
+
+
+class State(enum.Enum):
+    """Source: SMPP 5.0 section 2.3. OPEN begins with the connection."""
+
+    OPEN = "open"
+    OUTBOUND = "outbound"
+    BOUND_TX = "bound_tx"
+    BOUND_RX = "bound_rx"
+    BOUND_TRX = "bound_trx"
+    UNBOUND = "unbound"
+    CLOSED = "closed"
+
+
+BOUND = frozenset({State.BOUND_TX, State.BOUND_RX, State.BOUND_TRX})
+_BOUND_BY: dict[int, State] = {
+    Command.BIND_TRANSMITTER: State.BOUND_TX,
+    Command.BIND_RECEIVER: State.BOUND_RX,
+    Command.BIND_TRANSCEIVER: State.BOUND_TRX,
+}
+
+_ALWAYS = frozenset({Command.ENQUIRE_LINK})
+_BINDS = frozenset({Command.BIND_TRANSMITTER, Command.BIND_RECEIVER, Command.BIND_TRANSCEIVER})
+_SUBMITS = frozenset(
+    {
+        Command.SUBMIT_SM,
+        Command.SUBMIT_MULTI,
+        Command.DATA_SM,
+        Command.QUERY_SM,
+        Command.CANCEL_SM,
+        Command.REPLACE_SM,
+        Command.BROADCAST_SM,
+        Command.QUERY_BROADCAST_SM,
+        Command.CANCEL_BROADCAST_SM,
+        Command.UNBIND,
+    }
+)
+_DELIVERS = frozenset({Command.DELIVER_SM, Command.DATA_SM, Command.ALERT_NOTIFICATION, Command.UNBIND})
+
+# Which requests who may send in which state (SMPP 5.0 section 2.4). A response is legal when its request was.
+LEGAL: dict[tuple[Role, State], frozenset[int]] = {
+    (Role.ESME, State.OPEN): _ALWAYS | _BINDS,
+    (Role.ESME, State.OUTBOUND): _ALWAYS | {Command.BIND_RECEIVER, Command.BIND_TRANSCEIVER},
+    (Role.ESME, State.BOUND_TX): _ALWAYS | _SUBMITS,
+    (Role.ESME, State.BOUND_RX): _ALWAYS | {Command.UNBIND},
+    (Role.ESME, State.BOUND_TRX): _ALWAYS | _SUBMITS,
+    (Role.ESME, State.UNBOUND): _ALWAYS,
+    (Role.ESME, State.CLOSED): frozenset(),
+    (Role.SMSC, State.OPEN): _ALWAYS | {Command.OUTBIND},
+    (Role.SMSC, State.OUTBOUND): _ALWAYS,
+    (Role.SMSC, State.BOUND_TX): _ALWAYS | {Command.UNBIND},
+    (Role.SMSC, State.BOUND_RX): _ALWAYS | _DELIVERS,
+    (Role.SMSC, State.BOUND_TRX): _ALWAYS | _DELIVERS,
+    (Role.SMSC, State.UNBOUND): _ALWAYS,
+    (Role.SMSC, State.CLOSED): frozenset(),
+}
+
+# Not answered by the peer (SMPP 3.4 sections 4.1.8 and 4.12).
+_UNANSWERED = frozenset({Command.OUTBIND, Command.ALERT_NOTIFICATION})
+
+
+class Timers(msgspec.Struct, frozen=True, kw_only=True):
+    """Milliseconds; 0 switches one off."""
+
+    bind_ms: int = 30_000  # from the connection to the bind (SMSC) or its answer (ESME)
+    enquire_link_ms: int = 30_000  # nothing came in for this long: ask whether the peer is there
+    enquire_answer_ms: int = 15_000
+    response_ms: int = 60_000  # a request without an answer: its outcome is unknown
+    progress_ms: int = 120_000  # requests are out and none has been answered: the session is stuck
+    inactivity_ms: int = 0  # nothing but enquire_link came in
+    unbind_ms: int = 5_000
+
+
+class Refusal(SmppError):
+    """A request of ours that may not go out: the window is full, or the state does not allow it."""
+
+
+# ---- events ----
+
+
+class Bound(msgspec.Struct, frozen=True):
+    """ESME: the bind was accepted."""
+
+    response: pdu.Pdu
+
+
+class BindRefused(msgspec.Struct, frozen=True):
+    """ESME: the bind was refused. Close."""
+
+    status: int
+
+
+class BindRequested(msgspec.Struct, frozen=True):
+    """SMSC: answer with `accept_bind` or `refuse_bind`."""
+
+    request: pdu.Bind
+
+
+class OutbindReceived(msgspec.Struct, frozen=True):
+    """ESME: the SMSC connected to us and wants to be bound to."""
+
+    outbind: pdu.Outbind
+
+
+class Request(msgspec.Struct, frozen=True, gc=False):
+    """The peer asks something that its user decides: answer with `respond`, in any order.
+
+    An alert_notification comes this way, too, and is not answered.
+    """
+
+    pdu: pdu.Pdu
+    octets: bytes
+
+
+class Response(msgspec.Struct, frozen=True, gc=False):
+    """The answer to a request of ours, or a generic_nack in its place. `context` is what `request` was given."""
+
+    pdu: pdu.Pdu
+    octets: bytes
+    context: Any
+    waited_ms: int
+
+
+class Unanswered(msgspec.Struct, frozen=True):
+    """No answer will be recognised any more: what became of the request is unknown."""
+
+    context: Any
+    reason: str
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """The peer sent something that is not legal here, or came too late; it was answered if it could be."""
+
+    reason: str
+    status: int
+    octets: bytes
+
+
+class Closing(msgspec.Struct, frozen=True):
+    """The session is over: write the output that is left and close the connection."""
+
+    reason: str
+    fault: bool  # ours or the peer's, not a wish to end
+
+
+Event = (
+    Bound
+    | BindRefused
+    | BindRequested
+    | OutbindReceived
+    | Request
+    | Response
+    | Unanswered
+    | Rejected
+    | Closing
+)
+
+
+class _Waiting(msgspec.Struct, gc=False):
+    """One request of ours in the window."""
+
+    command: int
+    context: Any
+    sent_ms: int
+
+
+class Session:
+    """One connection's session. `window` bounds our unanswered requests, `peer_window` the peer's.
+
+    `watch`, if set, is called with ("out" or "in", octets) for each PDU as it is written or read.
+    """
+
+    def __init__(
+        self,
+        role: Role,
+        now_ms: int,
+        *,
+        window: int = 10,
+        peer_window: int = 1000,
+        timers: Timers | None = None,
+        max_pdu: int = 70_000,
+        lenient: bool = False,
+    ) -> None:
+        self.role = role
+        self.state = State.OPEN
+        self.window = window
+        self.peer_window = peer_window
+        self.peer_version = 0x34  # until the bind says otherwise
+        self.watch: Callable[[str, bytes], None] | None = None
+        self._timers = timers or Timers()
+        self._lenient = lenient
+        self._framer = Framer(max_pdu)
+        self._output: list[bytes] = []
+        self._sequence = 0
+        self._waiting: dict[int, _Waiting] = {}  # oldest first
+        self._unanswered = 0  # requests of the peer that wait for `respond`
+        self._began_ms = now_ms
+        self._heard_ms = now_ms  # when anything came in
+        self._active_ms = now_ms  # when anything but enquire_link came in
+        self._progress_ms: int | None = None  # since when requests are out and none has been answered
+        self._enquiries = 0  # without an answer
+        self._enquired_ms = 0
+        self._binding: tuple[int, int] | None = None  # sequence and command of our bind
+        self._unbinding: tuple[int, int] | None = None  # sequence of our unbind, and when it was sent
+        self._peer = Role.SMSC if role is Role.ESME else Role.ESME
+
+    # ---- what the driver asks ----
+
+    @property
+    def bound(self) -> bool:
+        return self.state in BOUND
+
+    @property
+    def in_flight(self) -> int:
+        """Requests of ours that wait for an answer."""
+        return len(self._waiting)
+
+    @property
+    def room(self) -> int:
+        """How many requests may go out now."""
+        if self.state not in BOUND or self._unbinding is not None:
+            return 0
+        return max(self.window - len(self._waiting), 0)
+
+    @property
+    def takes_tlvs(self) -> bool:
+        """Whether the peer may be sent optional parameters (SMPP 3.4 section 5.2.4: not below version 3.4)."""
+        return self.peer_version >= 0x34
+
+    def take_output(self) -> bytes:
+        """What is to be written to the connection now, in one piece."""
+        output = b"".join(self._output)
+        self._output.clear()
+        return output
+
+    @property
+    def deadline_ms(self) -> int | None:
+        """When `tick` is wanted. It may be called sooner, and must be asked again after every call."""
+        if self.state is State.CLOSED:
+            return None
+        return min((due for due, _ in self._deadlines()), default=None)
+
+    def tick(self, now_ms: int) -> list[Event]:
+        """Do what is due. Returns what the driver must know."""
+        events: list[Event] = []
+        if self.state is State.CLOSED:
+            return events
+        self._expire_requests(now_ms, events)
+        for due_ms, reason in self._deadlines():
+            if due_ms <= now_ms and reason:
+                self._close(reason, events)
+                return events
+        if self._enquiry_due_ms() is not None and (self._enquiry_due_ms() or 0) <= now_ms:
+            if self._enquiries >= _MISSES_MAX:
+                self._close("the peer does not answer enquire_link", events)
+                return events
+            self._enquiries += 1
+            self._enquired_ms = now_ms
+            self._put(pdu.EnquireLink(sequence=self._next_sequence()))
+        return events
+
+    # ---- what the driver does ----
+
+    def bind(self, request: pdu.Bind) -> None:
+        """ESME: ask for the bind. Raises Refusal if the state does not allow it, EncodeError for bad fields."""
+        self._check_legal(request.COMMAND)
+        request.sequence = self._next_sequence()
+        self._put(request)
+        self._binding = (request.sequence, request.COMMAND)
+
+    def accept_bind(self, request: pdu.Bind, system_id: str, version: int | None = 0x34) -> None:
+        """SMSC: the ESME is bound from now on. `version` None: say nothing of it, as a 3.3 peer does."""
+        self.peer_version = request.interface_version
+        said = self.takes_tlvs and version is not None
+        tlvs = ((tlv.Tag.SC_INTERFACE_VERSION, bytes([version or 0])),) if said else ()
+        self._put(request.response(system_id=system_id, tlvs=tlvs))
+        self.state = _BOUND_BY[request.COMMAND]
+
+    def refuse_bind(self, request: pdu.Bind, status: int) -> None:
+        """SMSC: the ESME is not bound; it may try again or be closed."""
+        self._put(request.response(status=status))
+
+    def request(self, request: pdu.Pdu, now_ms: int, context: Any = None) -> bytes:
+        """Send a request; its answer comes with `context`. Returns its octets.
+
+        Raises Refusal if the window is full or the state does not allow it, EncodeError for bad fields.
+        """
+        if len(self._waiting) >= self.window:
+            raise Refusal(f"the window of {self.window} is full")
+        if self._unbinding is not None:
+            raise Refusal("the session is being unbound")
+        self._check_legal(request.COMMAND)
+        request.sequence = self._next_sequence()
+        octets = self._put(request)
+        if request.COMMAND in _UNANSWERED:
+            if request.COMMAND == Command.OUTBIND:
+                self.state = State.OUTBOUND
+            return octets
+        self._waiting[request.sequence] = _Waiting(request.COMMAND, context, now_ms)
+        if self._progress_ms is None:
+            self._progress_ms = now_ms
+        return octets
+
+    def respond(self, response: pdu.Pdu) -> bytes:
+        """Answer a `Request`: each exactly once, in any order. Returns the octets, none once the session is over."""
+        self._unanswered -= 1
+        if self.state is State.CLOSED:
+            return b""
+        return self._put(response)
+
+    def unbind(self, now_ms: int) -> None:
+        """Ask the peer to end the session. No request goes out any more. Does nothing unless bound."""
+        if self.state in BOUND and self._unbinding is None:
+            request = pdu.Unbind(sequence=self._next_sequence())
+            self._put(request)
+            self._unbinding = (request.sequence, now_ms)
+
+    def receive(self, data: bytes, now_ms: int) -> list[Event]:
+        """Octets came in. Returns what the driver must do, in order."""
+        events: list[Event] = []
+        for octets in self._framer.feed(data):
+            if self.state is State.CLOSED:
+                return events
+            if self.watch is not None:
+                self.watch("in", octets)
+            self._heard_ms = now_ms
+            self._enquiries = 0
+            try:
+                message = codec.decode(octets)
+            except DecodeError as error:
+                self._malformed(error, octets, events)
+                continue
+            if message.COMMAND & RESPONSE:
+                self._answered(message, octets, now_ms, events)
+            else:
+                self._asked(message, octets, now_ms, events)
+        if self._framer.broken is not None and self.state is not State.CLOSED:
+            self._put(pdu.GenericNack(status=Status.RINVCMDLEN))
+            self._close(str(self._framer.broken), events)
+        return events
+
+    def lost(self, reason: str = "the connection was lost") -> list[Event]:
+        """The connection is gone: every request of ours that waits is `Unanswered`. May be called twice."""
+        events: list[Event] = []
+        self.state = State.CLOSED
+        self._output.clear()
+        self._give_up(reason, events)
+        return events
+
+    # ---- what comes in ----
+
+    def _asked(self, message: pdu.Pdu, octets: bytes, now_ms: int, events: list[Event]) -> None:
+        command = message.COMMAND
+        if command == Command.ENQUIRE_LINK:
+            self._put(message.response())
+            return
+        self._active_ms = now_ms
+        if command not in LEGAL[self._peer, self.state]:
+            reason = f"{Command(command).name.lower()} is not legal when {self.state.value}"
+            if command not in _UNANSWERED:
+                self._put(message.response(status=self._illegal_status(command)))
+            events.append(Rejected(reason, Status.RINVBNDSTS, octets))
+        elif command == Command.UNBIND:
+            self._put(message.response())
+            self.state = State.UNBOUND
+            self._close("the peer unbound", events, fault=False)
+        elif isinstance(message, pdu.Bind):
+            events.append(BindRequested(message))
+        elif isinstance(message, pdu.Outbind):
+            self.state = State.OUTBOUND
+            events.append(OutbindReceived(message))
+        elif command in _UNANSWERED:
+            events.append(Request(message, octets))
+        elif self._unanswered >= self.peer_window:
+            status = Status.RTHROTTLED if self.role is Role.SMSC else Status.RX_T_APPN
+            self._put(message.response(status=status))
+            events.append(Rejected("the peer has too many unanswered requests", status, octets))
+        else:
+            self._unanswered += 1
+            events.append(Request(message, octets))
+
+    def _illegal_status(self, command: int) -> int:
+        again = self.state in BOUND and command in _BINDS
+        return Status.RALYBND if again else Status.RINVBNDSTS
+
+    def _answered(self, message: pdu.Pdu, octets: bytes, now_ms: int, events: list[Event]) -> None:
+        waiting = self._waiting.get(message.sequence)
+        if waiting is not None and message.COMMAND in (waiting.command | RESPONSE, Command.GENERIC_NACK):
+            del self._waiting[message.sequence]
+            self._active_ms = now_ms
+            self._progress_ms = now_ms if self._waiting else None
+            events.append(Response(message, octets, waiting.context, now_ms - waiting.sent_ms))
+        elif message.COMMAND == Command.ENQUIRE_LINK_RESP:
+            return
+        elif self._binding is not None and message.sequence == self._binding[0]:
+            self._bind_answered(message, self._binding[1], events)
+        elif self._unbinding is not None and message.sequence == self._unbinding[0]:
+            self.state = State.UNBOUND
+            self._close("unbound", events, fault=False)
+        else:
+            name = Command(message.COMMAND).name.lower()
+            events.append(Rejected(f"{name} to nothing that waits", message.status, octets))
+            if isinstance(message, pdu.GenericNack) and message.status == Status.RINVCMDLEN:
+                self._close("the peer could not read our octets", events)
+
+    def _bind_answered(self, message: pdu.Pdu, command: int, events: list[Event]) -> None:
+        self._binding = None
+        if message.status != Status.ROK:
+            events.append(BindRefused(message.status))
+            self._close(f"the bind was refused: {status_name(message.status)}", events)
+            return
+        said = tlv.first(message.tlvs, tlv.Tag.SC_INTERFACE_VERSION)
+        # A peer that says nothing is taken at 3.4: many speak it and leave the parameter out.
+        self.peer_version = said[0] if said else 0x34
+        self.state = _BOUND_BY[command]
+        events.append(Bound(message))
+
+    def _malformed(self, error: DecodeError, octets: bytes, events: list[Event]) -> None:
+        """Answer what cannot be decoded, so that the peer's window is freed, and go on."""
+        if error.command & RESPONSE:
+            waiting = self._waiting.pop(error.sequence, None)
+            if waiting is not None:
+                events.append(Unanswered(waiting.context, f"its answer cannot be read: {error.reason}"))
+        else:
+            response = pdu.response_to(error.command, error.sequence, error.status)
+            if response is not None:
+                self._put(response)
+        events.append(Rejected(str(error), error.status, octets))
+
+    # ---- what goes out ----
+
+    def _put(self, message: pdu.Pdu) -> bytes:
+        octets = codec.encode(message, lenient=self._lenient) if self._lenient else codec.encode(message)
+        self._output.append(octets)
+        if self.watch is not None:
+            self.watch("out", octets)
+        return octets
+
+    def _next_sequence(self) -> int:
+        sequence = self._sequence
+        while True:
+            sequence = sequence % SEQUENCE_MAX + 1
+            if sequence not in self._waiting:
+                self._sequence = sequence
+                return sequence
+
+    def _check_legal(self, command: int) -> None:
+        if command not in LEGAL[self.role, self.state]:
+            raise Refusal(f"{Command(command).name.lower()} is not legal when {self.state.value}")
+
+    # ---- time ----
+
+    def _deadlines(self) -> list[tuple[int, str]]:
+        """What becomes due when. With a reason: the session ends then."""
+        timers = self._timers
+        found: list[tuple[int, str]] = []
+        if self.state in (State.OPEN, State.OUTBOUND) and timers.bind_ms:
+            found.append((self._began_ms + timers.bind_ms, "no bind in time"))
+        if self._unbinding is not None and timers.unbind_ms:
+            found.append((self._unbinding[1] + timers.unbind_ms, "no answer to unbind"))
+        if self._progress_ms is not None and timers.progress_ms:
+            found.append((self._progress_ms + timers.progress_ms, "requests are out and none is answered"))
+        if self.state in BOUND and timers.inactivity_ms:
+            found.append((self._active_ms + timers.inactivity_ms, "nothing happened for too long"))
+        if self._waiting and timers.response_ms:
+            oldest = next(iter(self._waiting.values()))
+            found.append((oldest.sent_ms + timers.response_ms, ""))
+        enquiry = self._enquiry_due_ms()
+        if enquiry is not None:
+            found.append((enquiry, ""))
+        return found
+
+    def _enquiry_due_ms(self) -> int | None:
+        if self.state not in BOUND or not self._timers.enquire_link_ms:
+            return None
+        if self._enquiries:
+            return self._enquired_ms + self._timers.enquire_answer_ms
+        return self._heard_ms + self._timers.enquire_link_ms
+
+    def _expire_requests(self, now_ms: int, events: list[Event]) -> None:
+        if not self._timers.response_ms:
+            return
+        late = now_ms - self._timers.response_ms
+        while self._waiting:
+            sequence, waiting = next(iter(self._waiting.items()))
+            if waiting.sent_ms > late:
+                return
+            del self._waiting[sequence]
+            events.append(Unanswered(waiting.context, "no answer in time"))
+
+    def _close(self, reason: str, events: list[Event], *, fault: bool = True) -> None:
+        self._give_up(reason, events)
+        self.state = State.CLOSED
+        events.append(Closing(reason, fault))
+
+    def _give_up(self, reason: str, events: list[Event]) -> None:
+        waiting, self._waiting = self._waiting, {}
+        self._progress_ms = None
+        events.extend(Unanswered(entry.context, reason) for entry in waiting.values())
