@@ -1,13 +1,15 @@
 """CPU per message of the gateway's own process, rates, batch sizes and memory. `make bench`.
 
-    python bench/run.py [accept] [life] [memory] [--sizes 10000,100000] [--rate 1000] [--queued 1000000]
+    python bench/run.py [accept] [life] [smpp] [memory] [drain] [--sizes 10000,100000] [--rate 1000] [--queued 1000000]
 
 accept   POST to 202, durable, the carrier paused: nothing but taking messages
 life     POST, simulated carrier, receipt, callback answered by a local sink
+smpp     POST, submit_sm, response, receipt, callback: real sockets to a fast fake SMSC and a local sink
 memory   resident memory with messages queued for a paused carrier
+drain    messages queued while the SMSC is down; then it comes up: how fast they go out, and the memory
 
-The gateway, the load and the sink are processes of their own on this machine; CPU is user + system of the
-gateway's process only, from /proc, so the others' work is not in it though they share the cores.
+The gateway, the load, the SMSC and the sink are processes of their own on this machine; CPU is user + system of
+the gateway's process only, from /proc, so the others' work is not in it though they share the cores.
 """
 
 import argparse
@@ -21,6 +23,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+KEEP_PDUS = True  # as a link does unless told otherwise
 _ADMIN = {"Authorization": "Bearer admin-demo", "Content-Type": "application/json"}
 
 
@@ -59,6 +63,26 @@ class Gateway:
     def pause_carrier(self) -> None:
         url = f"http://127.0.0.1:{self.port}/admin/v1/carriers/simulator/pause"
         urllib.request.urlopen(urllib.request.Request(url, b"", _ADMIN, method="POST"), timeout=30).close()
+
+    def connect_smsc(self, port: int) -> None:
+        """Make every message go over SMPP."""
+        settings = {
+            "host": "127.0.0.1",
+            "port": port,
+            "system_id": "bench",
+            "window": 256,
+            "keep_pdus": KEEP_PDUS,
+        }
+        self._admin("POST", "carriers", {"id": "smsc", "kind": "smpp", "settings": settings})
+        self._admin("POST", "routes", {"id": "all-to-smsc", "carrier_id": "smsc", "priority": 1})
+
+    def link_is_up(self) -> bool:
+        return b'trebuchet_link_up{carrier="smsc"} 1.0' in self.get("/metrics")
+
+    def _admin(self, method: str, path: str, body: dict[str, Any]) -> None:
+        url = f"http://127.0.0.1:{self.port}/admin/v1/{path}"
+        request = urllib.request.Request(url, json.dumps(body).encode(), _ADMIN, method=method)
+        urllib.request.urlopen(request, timeout=30).close()
 
     def cpu_s(self) -> float:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
@@ -99,31 +123,52 @@ def load(port: int, count: int, rate: float | None, *, warm: bool = False) -> di
     return figures
 
 
+class Beside:
+    """A process beside the gateway (`bench.sink`, `bench.smsc`) that says when it is ready and, at its end, JSON."""
+
+    def __init__(self, module: str, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=Path(__file__).parent.parent,
+        )
+        self._line()
+
+    def _line(self) -> bytes:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline()
+
+    def figures(self) -> dict[str, Any]:
+        """Waits until it has come to its end by itself."""
+        found: dict[str, Any] = json.loads(self._line())
+        return found
+
+    def stop(self) -> bytes:
+        return self.process.communicate(b"", timeout=30)[0]
+
+
 def measure(mode: str, count: int, rate: float | None) -> dict[str, Any]:
     """One run on an empty database."""
-    sink_port = free_port()
-    sink = subprocess.Popen(
-        [sys.executable, "-m", "bench.sink", str(sink_port), str(count)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        cwd=Path(__file__).parent.parent,
-    )
-    assert sink.stdout is not None
-    sink.stdout.readline()
+    sink = Beside("bench.sink", str(sink_port := free_port()), str(count))
     with tempfile.TemporaryDirectory() as folder:
         gateway = Gateway(Path(folder), sink_port, "simulator.delay_min_ms=1", "simulator.delay_max_ms=20")
         if mode == "accept":
             gateway.pause_carrier()
-        load(
-            gateway.port, min(1000, count), None, warm=True
-        )  # warm: connections, caches, the first pages of the tables
-        if mode == "life":
+        smsc = None
+        if mode == "smpp":
+            smsc = Beside("bench.smsc", str(smsc_port := free_port()), "--receipt-ms", "20")
+            gateway.connect_smsc(smsc_port)
+            wait_until(gateway.link_is_up)
+        # Warm: connections, caches, the first pages of the tables.
+        load(gateway.port, min(1000, count), None, warm=True)
+        if mode != "accept":
             time.sleep(1)
         changes, transactions = gateway.batches()
         cpu_s, started_s = gateway.cpu_s(), time.perf_counter()
         figures = load(gateway.port, count, rate)
-        if mode == "life":
-            figures |= {f"life_{name}": value for name, value in json.loads(sink.stdout.readline()).items()}
+        if mode != "accept":
+            figures |= {f"life_{name}": value for name, value in sink.figures().items()}
         seconds = time.perf_counter() - started_s
         figures["cpu_us_per_message"] = round((gateway.cpu_s() - cpu_s) / count * 1e6, 1)
         figures["whole_per_s"] = round(count / seconds)
@@ -131,8 +176,47 @@ def measure(mode: str, count: int, rate: float | None) -> dict[str, Any]:
         figures["changes_per_commit"] = round((after[0] - changes) / max(1, after[1] - transactions), 1)
         figures["memory_mb"] = round(gateway.memory_mb())
         gateway.stop()
-    sink.communicate(b"", timeout=30)
+        if smsc is not None:
+            figures["smsc"] = json.loads(smsc.stop())
+    sink.stop()
     return {"mode": mode, "messages": count, "offered_per_s": rate or "saturation", **figures}
+
+
+def measure_drain(queued: int) -> dict[str, Any]:
+    """How fast `queued` messages go out, and are called back, once an SMSC that was down comes up."""
+    sink = Beside("bench.sink", str(sink_port := free_port()), str(queued))
+    smsc_port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        gateway = Gateway(Path(folder), sink_port, "outbox.queue_max=10000000")
+        gateway.connect_smsc(smsc_port)
+        load(gateway.port, queued, None)
+        queued_mb = gateway.memory_mb()
+        smsc = Beside("bench.smsc", str(smsc_port), "--receipt-ms", "20")
+        wait_until(gateway.link_is_up)
+        cpu_s, started_s = gateway.cpu_s(), time.perf_counter()
+        called_back = sink.figures()["called_back"]
+        seconds = time.perf_counter() - started_s
+        result = {
+            "mode": "drain",
+            "messages": queued,
+            "called_back": called_back,
+            "whole_per_s": round(queued / seconds),
+            "cpu_us_per_message": round((gateway.cpu_s() - cpu_s) / queued * 1e6, 1),
+            "queued_mb": round(queued_mb),
+            "drained_mb": round(gateway.memory_mb()),
+        }
+        gateway.stop()
+        result["smsc"] = json.loads(smsc.stop())
+    sink.stop()
+    return result
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 90) -> None:
+    give_up_s = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > give_up_s:
+            raise SystemExit(f"{condition.__name__} did not come to pass within {seconds:g} s")
+        time.sleep(0.05)
 
 
 def measure_memory(queued: int) -> dict[str, Any]:
@@ -157,15 +241,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("modes", nargs="*", default=["accept", "life", "memory"])
+    parser.add_argument("modes", nargs="*", default=["accept", "life", "smpp", "memory", "drain"])
     parser.add_argument("--sizes", default="10000,100000")
     parser.add_argument("--rate", type=float, default=1000.0)
     parser.add_argument("--queued", type=int, default=1_000_000)
     given = parser.parse_args()
     sizes = [int(size) for size in given.sizes.split(",")]
     for mode in given.modes:
-        if mode == "memory":
-            print(json.dumps(measure_memory(given.queued)), flush=True)
+        if mode in ("memory", "drain"):
+            measured = measure_memory if mode == "memory" else measure_drain
+            print(json.dumps(measured(given.queued)), flush=True)
             continue
         for size in sizes:
             print(json.dumps(measure(mode, size, None)), flush=True)

@@ -25,9 +25,10 @@ from trebuchet.api.create import CreateMessage
 from trebuchet.api.hot import make_protocol
 from trebuchet.api.server import HttpServer, is_loopback, listen, url_of
 from trebuchet.callbacks.deliver import CallbackPolicy, Callbacks
-from trebuchet.carriers import CARRIERS, Surroundings, check_settings
+from trebuchet.carriers import CARRIERS, check_settings
 from trebuchet.carriers import build as build_link
-from trebuchet.carriers.base import LinkState
+from trebuchet.carriers.base import LinkState, Surroundings
+from trebuchet.carriers.status import BindReport, BindState, Observable
 from trebuchet.clock import Clock, Ids, SystemClock
 from trebuchet.feed import Feed
 from trebuchet.housekeeping import Housekeeping, Retention
@@ -51,6 +52,15 @@ from trebuchet.webclient import AddressRules, WebClient
 
 _SPACING_S = 0.003  # between batches: what a busy gateway's answers may wait so that commits are shared
 DEMO_ADMIN_TOKEN = "admin-demo"  # noqa: S105  # documented and fixed: `serve --demo` is for tests
+
+
+_BIND_GAUGES: dict[str, Callable[[BindReport], float | None]] = {
+    "trebuchet_bind_up": lambda bind: bind.state is BindState.BOUND,
+    "trebuchet_bind_in_flight": lambda bind: bind.in_flight,
+    "trebuchet_bind_window": lambda bind: bind.window,
+    "trebuchet_bind_response_seconds": lambda bind: bind.response_ms and bind.response_ms / 1000,
+    "trebuchet_bind_rate": lambda bind: bind.rate_per_s,
+}
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -138,13 +148,15 @@ class Gateway:
         self.supervisor.receipts = Receipts(
             committer=self.committer, announce=self.callbacks.announce, telemetry=self.telemetry
         )
-        self.supervisor.inbound = Inbound(
+        self.inbound = self.supervisor.inbound = Inbound(
             clock=self.clock,
             ids=self.ids,
+            store=self.store,
             committer=self.committer,
             directory=lambda: self.directory,
             reload_directory=self.reload_directory,
             acceptor=self.acceptor,
+            reassembly_timeout_s=self.settings.inbound.reassembly_timeout_s,
             announce=self._announce,
             telemetry=self.telemetry,
         )
@@ -189,7 +201,7 @@ class Gateway:
     def _supervisor(self) -> Supervisor:
         settings = self.settings
         return Supervisor(
-            build=partial(build_link, surroundings=Surroundings(self.clock, self.network)),
+            build=partial(build_link, surroundings=Surroundings(self.clock, self.network, self.telemetry)),
             clock=self.clock,
             store=self.store,
             committer=self.committer,
@@ -235,6 +247,7 @@ class Gateway:
             ),
             announce=self.callbacks.announce,
             released=self._released,
+            hand_over_late=self.inbound.hand_over_late,
             telemetry=self.telemetry,
         )
 
@@ -248,6 +261,7 @@ class Gateway:
             await self.network.start()
         await self.supervisor.follow_directory()
         await self.callbacks.start()
+        await self.inbound.resume()
         self.housekeeping.start()
 
     async def _first_run(self) -> bootstrap.FirstRecords | None:
@@ -342,7 +356,9 @@ class Gateway:
             extra_paths=admin_openapi.paths(),
         )
         application = api.build(context, self._more_routes())
-        protocol = make_protocol(create, self.settings.api.max_body_bytes)
+        protocol = make_protocol(
+            create, self.settings.api.max_body_bytes, self.settings.server.head_timeout_s, self.telemetry
+        )
         self._server = HttpServer(application, protocol, grace_s=self.settings.server.shutdown_grace_s / 2)
         await self._server.start(sock)
 
@@ -404,6 +420,14 @@ class Gateway:
             "trebuchet_link_up",
             {(c.id,): 1.0 if link.state == "up" else 0.0 for c, link in self.supervisor.links()},
         )
+        self._refresh_bind_gauges()
+
+    def _refresh_bind_gauges(self) -> None:
+        observable = [link for _, link in self.supervisor.links() if isinstance(link, Observable)]
+        binds = [bind for link in observable for bind in link.report()]
+        for name, value in _BIND_GAUGES.items():
+            measured = [(bind.name, value(bind)) for bind in binds]
+            self.telemetry.gauges(name, {(bind,): float(v) for bind, v in measured if v is not None})
 
     def _admin_token(self) -> str:
         """The admin API's token, kept in a private file where the command line finds it."""

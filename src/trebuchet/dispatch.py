@@ -5,7 +5,7 @@ claimed on disk, so after a crash every row is either untouched or known to be i
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from functools import partial
 from typing import Any
@@ -26,7 +26,7 @@ from trebuchet.clock import Clock, Timer
 from trebuchet.model import errorcodes, ledger
 from trebuchet.model.account import InDoubt
 from trebuchet.model.events import Announcement, EventType
-from trebuchet.model.message import Delivery, Kind, Segment, WorkItem
+from trebuchet.model.message import Delivery, Kind, Pdu, Segment, WorkItem
 from trebuchet.model.status import Happening
 from trebuchet.outbox.committer import Committer
 from trebuchet.outbox.lanes import LaneQueue
@@ -53,24 +53,23 @@ def settlement(shipment: Shipment, outcome: Outcome, lane: str, policy: Policy, 
     if isinstance(outcome, Accepted):
         return _taken(shipment, outcome, lane, policy, now_ms)
     if isinstance(outcome, Refused):
-        return _failed(
-            shipment, Happening.REFUSED, outcome.error_code, outcome.description, lane, policy, now_ms
-        )
+        return _failed(shipment, Happening.REFUSED, outcome, lane, policy, now_ms)
     if isinstance(outcome, RetryAt):
         if shipment.attempt >= ATTEMPTS_MAX or outcome.due_ms > shipment.message.valid_until_ms:
-            return _failed(
-                shipment, Happening.REFUSED, outcome.error_code, outcome.description, lane, policy, now_ms
-            )
+            final = Refused(outcome.error_code, outcome.description, pdus=outcome.pdus)
+            return _failed(shipment, Happening.REFUSED, final, lane, policy, now_ms)
         return Settle(
             key=key,
             requeue=_work(shipment, lane, outcome.due_ms, shipment.attempt),
             exchanges=_exchanges(shipment, "retry", outcome.error_code, outcome.description, policy, now_ms),
+            pdus=_pdus(shipment, outcome, lane),
         )
     if isinstance(outcome, Snooze):
         return Settle(
             key=key,
             requeue=_work(shipment, lane, shipment.due_ms, shipment.attempt - 1),
             exchanges=_exchanges(shipment, "snooze", None, outcome.description, policy, now_ms),
+            pdus=_pdus(shipment, outcome, lane),
         )
     return _lost(shipment, outcome, lane, policy, now_ms)
 
@@ -90,34 +89,27 @@ def _taken(shipment: Shipment, outcome: Accepted, lane: str, policy: Policy, now
         delivery.submitted_ms = now_ms
         delivery.receipt_due_ms = now_ms + policy.receipt_timeout_ms
         deliveries.append(delivery)
-        for number, carrier_message_id in enumerate(ids):
-            segments.append(
-                Segment(
-                    message.id,
-                    delivery.recipient,
-                    number,
-                    policy.carrier_id,
-                    carrier_message_id,
-                    ledger.TAKEN,
-                    None,
-                    now_ms,
-                    None,
-                )
-            )
+        segments += _segments(delivery, enumerate(ids), policy, now_ms)
         if message.kind is Kind.MMS:
             announcements.append(
                 ledger.announcement(delivery, EventType.SENDING, message.application_id, Kind.MMS, now_ms)
             )
     return Settle(
-        key=shipment.work_key, deliveries=deliveries, segments=segments, announcements=announcements
+        key=shipment.work_key,
+        deliveries=deliveries,
+        segments=segments,
+        announcements=announcements,
+        pdus=_pdus(shipment, outcome, lane),
     )
 
 
 def _failed(
-    shipment: Shipment, happening: Happening, code: int, why: str, lane: str, policy: Policy, now_ms: int
+    shipment: Shipment, happening: Happening, failure: Refused, lane: str, policy: Policy, now_ms: int
 ) -> Settle:
     message = shipment.message
+    code, why = failure.error_code, failure.description
     deliveries: list[Delivery] = []
+    segments: list[Segment] = []
     announcements: list[Announcement] = []
     for stored in shipment.deliveries:
         delivery = copy(stored)
@@ -126,6 +118,7 @@ def _failed(
         delivery.lane = lane
         delivery.attempts = shipment.attempt
         deliveries.append(delivery)
+        segments += _segments(delivery, failure.taken, policy, now_ms)
         if event_type is not None:
             announcements.append(
                 ledger.announcement(delivery, event_type, message.application_id, message.kind, now_ms)
@@ -133,32 +126,69 @@ def _failed(
     return Settle(
         key=shipment.work_key,
         deliveries=deliveries,
+        segments=segments,
         announcements=announcements,
         exchanges=_exchanges(shipment, str(happening), code, why, policy, now_ms),
+        pdus=_pdus(shipment, failure, lane),
     )
 
 
 def _lost(shipment: Shipment, outcome: Lost, lane: str, policy: Policy, now_ms: int) -> Settle:
     if policy.in_doubt is InDoubt.RESEND:
+        # Segments that it took are not stored: each is submitted again and counts once, by its second id.
         return Settle(
             key=shipment.work_key,
             requeue=_work(shipment, lane, now_ms, shipment.attempt),
             exchanges=_exchanges(shipment, "resubmit", None, outcome.description, policy, now_ms),
+            pdus=_pdus(shipment, outcome, lane),
         )
-    deliveries = []
+    deliveries: list[Delivery] = []
+    segments: list[Segment] = []
     for stored in shipment.deliveries:
         delivery = copy(stored)
         ledger.verdict(delivery, Happening.LOST, None, "", now_ms)
         delivery.carrier_id = policy.carrier_id
         delivery.lane = lane
         delivery.attempts = shipment.attempt
+        delivery.segments_total = outcome.parts
         delivery.receipt_due_ms = now_ms + policy.receipt_timeout_ms
         deliveries.append(delivery)
+        segments += _segments(delivery, outcome.taken, policy, now_ms)
     return Settle(
         key=shipment.work_key,
         deliveries=deliveries,
+        segments=segments,
         exchanges=_exchanges(shipment, "lost", None, outcome.description, policy, now_ms),
+        pdus=_pdus(shipment, outcome, lane),
     )
+
+
+def _segments(
+    delivery: Delivery, taken: Iterable[tuple[int, str]], policy: Policy, now_ms: int
+) -> list[Segment]:
+    """What the carrier took, by number."""
+    return [
+        Segment(
+            delivery.message_id,
+            delivery.recipient,
+            number,
+            policy.carrier_id,
+            carrier_message_id,
+            ledger.TAKEN,
+            None,
+            now_ms,
+            None,
+        )
+        for number, carrier_message_id in taken
+    ]
+
+
+def _pdus(shipment: Shipment, outcome: Outcome, lane: str) -> list[Pdu]:
+    message_id, recipient = shipment.work_key
+    return [
+        Pdu(message_id, recipient, at_ms, place, lane, direction, octets)
+        for place, (at_ms, direction, octets) in enumerate(outcome.pdus)
+    ]
 
 
 def _work(shipment: Shipment, lane: str, due_ms: int, attempts: int) -> WorkItem:
@@ -297,10 +327,8 @@ class LaneWorker:
         """Submit what is claimed, unless things have changed since it was taken."""
         now_ms = self._clock.now_ms()
         if shipment.message.valid_until_ms <= now_ms:
-            change = _failed(
-                shipment, Happening.EXPIRED, errorcodes.EXPIRED, "its validity ended in the queue",
-                self.lane, self._policy(), now_ms,
-            )  # fmt: skip
+            expired = Refused(errorcodes.EXPIRED, "its validity ended in the queue")
+            change = _failed(shipment, Happening.EXPIRED, expired, self.lane, self._policy(), now_ms)
             self._store_settlement(change, None)
         elif self._resting():  # the link never sees it: it is not in doubt
             self.outcome(shipment, Snooze(self._paused_until_ms, "the lane rests"))

@@ -1,4 +1,4 @@
-"""Small named sweeps over the tables: expiry in the queue, receipts that never came, retention.
+"""Small named sweeps over the tables: expiry in the queue, receipts and parts that never came, retention.
 
 Each runs on the gateway's clock and works in small batches, so that it never holds up the path of messages.
 """
@@ -23,10 +23,10 @@ _BATCH = 500
 
 
 class Retention(msgspec.Struct, frozen=True):
-    """Days that finished messages and callback attempts are kept; 0 keeps them for ever."""
+    """Days that things are kept; 0 keeps them for ever."""
 
-    messages_d: int
-    attempts_d: int
+    messages_d: int  # finished messages
+    attempts_d: int  # callback attempts and PDUs
     batch: int
 
 
@@ -42,6 +42,7 @@ class Housekeeping:
         retention: Retention,
         announce: Callable[[Sequence[Announcement]], None],
         released: Callable[[int], None],
+        hand_over_late: Callable[[], Awaitable[None]],
         telemetry: Telemetry,
     ) -> None:
         self._clock = clock
@@ -50,6 +51,7 @@ class Housekeeping:
         self._retention = retention
         self._announce = announce
         self._released = released
+        self._hand_over_late = hand_over_late
         self._telemetry = telemetry
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._timers: dict[str, Timer] = {}
@@ -58,6 +60,7 @@ class Housekeeping:
     def start(self) -> None:
         self._every("expire_work", _SOON_MS, self.expire_work)
         self._every("time_out_receipts", _SOON_MS, self.time_out_receipts)
+        self._every("hand_over_late", _SOON_MS, self._hand_over_late)
         self._every("prune", _HOURLY_MS, self.prune)
 
     async def close(self) -> None:
@@ -99,6 +102,7 @@ class Housekeeping:
         ages = {
             "messages": self._retention.messages_d * _DAY_MS,
             "attempts": self._retention.attempts_d * _DAY_MS,
+            "pdus": self._retention.attempts_d * _DAY_MS,
             "handset_messages": self._retention.messages_d * _DAY_MS,
             "parked_receipts": _PARKED_KEEP_MS,
         }

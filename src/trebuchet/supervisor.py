@@ -13,6 +13,7 @@ from trebuchet.dispatch import LaneWorker, Policy
 from trebuchet.feed import Entry, Feed
 from trebuchet.inbound import Inbound
 from trebuchet.model.account import Carrier, Directory
+from trebuchet.model.carrierids import IdConversion
 from trebuchet.model.events import Announcement
 from trebuchet.model.receipt import Receipt
 from trebuchet.outbox.committer import Committer
@@ -164,9 +165,11 @@ class Supervisor:
             )  # fmt: skip
         worker.outcome(shipment, outcome)
 
-    def receipt(self, receipt: Receipt) -> "asyncio.Future[None]":
+    def receipt(
+        self, receipt: Receipt, conversion: IdConversion = IdConversion.SAME, *, learn: bool = False
+    ) -> "asyncio.Future[None]":
         assert self.receipts is not None
-        return self.receipts.record(receipt)
+        return self.receipts.record(receipt, conversion, learn=learn)
 
     def inbound_part(self, part: InboundPart) -> "asyncio.Future[None]":
         assert self.inbound is not None
@@ -187,8 +190,10 @@ class _Reports:
     def outcome(self, shipment: Shipment, outcome: Outcome) -> None:
         self._supervisor.outcome(shipment, outcome, self._carrier_id)
 
-    def receipt(self, receipt: Receipt) -> "asyncio.Future[None]":
-        return self._supervisor.receipt(receipt)
+    def receipt(
+        self, receipt: Receipt, conversion: IdConversion = IdConversion.SAME, *, learn: bool = False
+    ) -> "asyncio.Future[None]":
+        return self._supervisor.receipt(receipt, conversion, learn=learn)
 
     def inbound(self, part: InboundPart) -> "asyncio.Future[None]":
         return self._supervisor.inbound_part(part)

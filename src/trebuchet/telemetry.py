@@ -24,7 +24,10 @@ class MetricRow(msgspec.Struct, frozen=True):
 
 METRICS = (
     MetricRow(
-        "trebuchet_http_requests_total", "counter", ("status",), "Answers of POST messages by HTTP status."
+        "trebuchet_http_requests_total",
+        "counter",
+        ("status",),
+        "Answers of POST messages, and to requests that could not be read, by HTTP status.",
     ),
     MetricRow(
         "trebuchet_messages_accepted_total", "counter", ("direction",), "Messages stored, by direction."
@@ -41,6 +44,18 @@ METRICS = (
     ),
     MetricRow(
         "trebuchet_receipts_unmatched_total", "counter", ("carrier",), "Receipts whose segment was not known."
+    ),
+    MetricRow(
+        "trebuchet_receipt_id_proposals_total",
+        "counter",
+        ("carrier", "conversion"),
+        "Receipts that would have matched a segment if their id were converted so.",
+    ),
+    MetricRow(
+        "trebuchet_inbound_incomplete_total",
+        "counter",
+        ("carrier",),
+        "Inbound messages handed over although parts of them never came.",
     ),
     MetricRow("trebuchet_events_total", "counter", ("type",), "Events announced to applications, by type."),
     MetricRow(
@@ -73,6 +88,26 @@ METRICS = (
         "trebuchet_callback_oldest_age_seconds", "gauge", ("application",), "Age of the oldest due callback."
     ),
     MetricRow("trebuchet_link_up", "gauge", ("carrier",), "1 if the link can take messages."),
+    MetricRow("trebuchet_bind_up", "gauge", ("bind",), "1 if the session is bound."),
+    MetricRow("trebuchet_bind_in_flight", "gauge", ("bind",), "Submits of a bind without an answer."),
+    MetricRow("trebuchet_bind_window", "gauge", ("bind",), "The most that may be without an answer."),
+    MetricRow(
+        "trebuchet_bind_response_seconds", "gauge", ("bind",), "Moving average of the time to an answer."
+    ),
+    MetricRow(
+        "trebuchet_bind_rate", "gauge", ("bind",), "Segments per second that throttling and the limit allow."
+    ),
+    MetricRow("trebuchet_bind_throttled_total", "counter", ("bind",), "Submits that the SMSC throttled."),
+    MetricRow(
+        "trebuchet_bind_unanswered_total", "counter", ("bind",), "Submits that the SMSC never answered."
+    ),
+    MetricRow(
+        "trebuchet_bind_rejected_total",
+        "counter",
+        ("bind",),
+        "PDUs of the SMSC that were wrong or not legal.",
+    ),
+    MetricRow("trebuchet_bind_ended_total", "counter", ("bind",), "Ends of sessions, and tries that failed."),
     MetricRow("trebuchet_commit_batch_size", "histogram", (), "Changes per transaction."),
     MetricRow(
         "trebuchet_commit_seconds", "histogram", (), "Duration of a transaction, from hand-over to result."

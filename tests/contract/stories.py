@@ -4,7 +4,7 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from copy import copy
 from pathlib import Path
@@ -183,13 +183,22 @@ def refused(of: Message, recipient: int = 0, code: int = 4720) -> Settle:
     return Settle(key(of, recipient), (delivery,), (), (announcement,), (exchange,))
 
 
-def lost(of: Message, recipient: int = 0, at_ms: int | None = None) -> Settle:
-    """No answer to the submit, and the carrier's setting is to wait for a late receipt."""
+def lost(
+    of: Message, recipient: int = 0, at_ms: int | None = None, known: Mapping[int, str] | None = None
+) -> Settle:
+    """No answer to the submit, and the carrier's setting is to wait for a late receipt.
+
+    `known` are segments that were answered all the same.
+    """
     at_ms = of.received_ms + 1 if at_ms is None else at_ms
     delivery = deliveries(of)[recipient]
     ledger.verdict(delivery, Happening.LOST, None, "", at_ms)
     delivery.receipt_due_ms = at_ms + 2 * HOUR
-    return Settle(key(of, recipient), (delivery,))
+    segments = [
+        Segment(of.id, recipient, number, CARRIER, carrier_id, ledger.TAKEN, None, at_ms, None)
+        for number, carrier_id in (known or {}).items()
+    ]
+    return Settle(key(of, recipient), (delivery,), segments)
 
 
 def retried(of: Message, due_ms: int, attempts: int = 1, recipient: int = 0) -> Settle:

@@ -30,6 +30,7 @@ from trebuchet.carriers.base import (
 from trebuchet.carriers.simulator import SimulatorLink, SimulatorSettings
 from trebuchet.clock import ManualClock
 from trebuchet.errors import NotFound, StorageUnavailable
+from trebuchet.model.carrierids import IdConversion
 from trebuchet.model.message import GROUP, Kind
 from trebuchet.model.receipt import Receipt, ReceiptState
 from trebuchet.simulator.network import SimulatedNetwork
@@ -59,7 +60,9 @@ class Reports:
         self.outcomes.append((shipment, outcome))
         self._changed.set()
 
-    def receipt(self, receipt: Receipt) -> "asyncio.Future[None]":
+    def receipt(
+        self, receipt: Receipt, conversion: IdConversion = IdConversion.SAME, *, learn: bool = False
+    ) -> "asyncio.Future[None]":
         self.receipts.append(receipt)
         return self._stored()
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from contract.stories import do, message, outbound
+from contract.stories import T0, do, message, outbound, taken, write
 from trebuchet.errors import StorageUnavailable
+from trebuchet.model.message import Segment
 from trebuchet.storage import migrations
 from trebuchet.storage.migrations import run
 from trebuchet.storage.sqlite import dbapi
@@ -38,6 +39,36 @@ def test_a_new_file_is_what_all_scripts_together_make(tmp_path: Path) -> None:
     assert migrations.current_revision(connection) == migrations.current_revision(scripted) == migrations.HEAD
     connection.close()
     scripted.close()
+
+
+@pytest.mark.anyio
+async def test_a_file_of_the_first_revision_is_brought_up_to_date(tmp_path: Path) -> None:
+    """What it holds is there afterwards: segments find their receipts, and parked receipts their segments."""
+    path = str(tmp_path / "first.sqlite3")
+    connection = dbapi.connect(path)
+    run.upgrade(connection, "0001")
+    old, waiting = message(1), message(2)
+    store = SqliteStore(path)
+    connection.execute(
+        "INSERT INTO segments VALUES (?, 0, 0, 'sim', ' 00AbC', 'taken', NULL, ?, NULL)", (old.id, T0)
+    )
+    connection.execute(
+        "INSERT INTO segments VALUES (?, 0, 1, 'sim', '000', 'DELIVRD', 'x', ?, ?)", (old.id, T0, T0)
+    )
+    connection.execute(
+        "INSERT INTO parked_receipts VALUES ('sim', 'c-2', ?, 'DELIVRD', NULL, '', NULL)", (T0,)
+    )
+    connection.close()
+    await store.open()
+    await write(store, outbound(old), outbound(waiting))
+    found = await store.life(old.id)
+    assert found is not None
+    assert found.segments == [
+        Segment(old.id, 0, 0, "sim", " 00AbC", "taken", None, T0, None, "abc"),
+        Segment(old.id, 0, 1, "sim", "000", "DELIVRD", "x", T0, T0, "0"),
+    ]
+    assert (await do(store, taken(waiting, "c-2"))).matched_receipts == 1
+    await store.close()
 
 
 @pytest.mark.anyio

@@ -6,6 +6,7 @@ any mixture and order, with changes among them that cannot be done, receipt time
 """
 
 import asyncio
+import enum
 import tempfile
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
@@ -21,8 +22,10 @@ from contract.stories import (
     APPLICATION,
     DAY,
     ENGINES,
+    FROM,
     LANE,
     T0,
+    TO,
     Engine,
     attempt,
     key,
@@ -36,8 +39,10 @@ from contract.stories import (
     write,
 )
 from trebuchet.errors import StorageError
+from trebuchet.model import ledger
+from trebuchet.model.carrierids import IdConversion
 from trebuchet.model.message import Message
-from trebuchet.model.receipt import Receipt, ReceiptState
+from trebuchet.model.receipt import ReceiptState
 from trebuchet.model.status import FINAL, State
 from trebuchet.storage.base import (
     Claim,
@@ -61,12 +66,21 @@ POSITIVE = {ReceiptState.DELIVERED}
 INTERMEDIATE = {ReceiptState.ENROUTE}
 
 
+class Habit(enum.Enum):
+    """How the receipts of a carrier name their segment."""
+
+    SAME_ID = "by the id of the response"
+    CONVERTED_ID = "by that id in decimal digits, where the response has hexadecimal ones"
+    REFERENCE = "by the id, and with our reference"
+    MARK = "by the id, and with the number that the submit was marked with"
+
+
 @dataclass
 class History:
     """What happened to one message of one or two parts, told apart from how the gateway keeps it."""
 
     message: Message
-    echoes: bool  # its carrier repeats our reference in receipts
+    habit: Habit
     work: str = "queued"  # then "claimed", then "gone"
     submits: int = 0
     state: State = State.QUEUED
@@ -78,7 +92,34 @@ class History:
     def ids(self) -> list[str]:
         """The carrier's ids of the latest submit, one per part."""
         parts = range(self.message.segment_count)
+        if self.habit is Habit.CONVERTED_ID:
+            return [f"{(self.message.received_ms * 1000 + self.submits) * 10 + part:X}" for part in parts]
         return [f"{self.message.received_ms}.{self.submits}.{part}" for part in parts]
+
+    @property
+    def echoes(self) -> bool:
+        return self.habit in {Habit.REFERENCE, Habit.MARK}
+
+    @property
+    def marks(self) -> set[int]:
+        return {ledger.user_reference(self.message.id, 0, part) for part in range(2)}
+
+    def report(self, part: int, state: ReceiptState, at_ms: int) -> RecordReceipt:
+        """What the carrier says of a part of the latest submit."""
+        id_ = self.ids[part]
+        match self.habit:
+            case Habit.SAME_ID:
+                return RecordReceipt(receipt(id_, state, at_ms=at_ms))
+            case Habit.CONVERTED_ID:
+                decimal = receipt(f"0{int(id_, 16)}", state, at_ms=at_ms, handset=TO)
+                return RecordReceipt(decimal, IdConversion.RESPONSE_HEX_RECEIPT_DECIMAL)
+            case Habit.REFERENCE:
+                reference = f"{self.message.id}/0/{part}"
+                return RecordReceipt(receipt(id_, state, at_ms=at_ms, reference=reference))
+            case Habit.MARK:
+                mark = ledger.user_reference(self.message.id, 0, part)
+                marked = receipt(id_, state, at_ms=at_ms, user_reference=mark, handset=TO, sender=FROM)
+                return RecordReceipt(marked)
 
     def receive(self, id_: str, state: ReceiptState) -> None:
         by_reference = self.echoes and self.state is State.IN_DOUBT
@@ -96,12 +137,11 @@ class History:
         elif sum(s in POSITIVE for s in self.decided.values()) == self.message.segment_count:
             self.state = State.DELIVERED
 
-    def settle(self, state: State) -> None:
+    def settle(self, state: State, known: Sequence[str]) -> None:
         """The outcome of a submit was stored: receipts that overtook it count now."""
         self.work = "gone"
         self.state = state
-        if state is State.SENT:
-            self.known.update(self.ids)
+        self.known.update(known)
         waiting, self.parked = self.parked, []
         for id_, receipt_state in waiting:
             self.receive(id_, receipt_state)
@@ -240,20 +280,25 @@ class Histories(RuleBasedStateMachine):
             return [None, (Claim([key(of)], T0), lambda: self._claim(history))]
         if history.work == "gone":
             return [None]
+        ids = history.ids
         possible: list[tuple[Write, Callable[[], None]] | None] = [
             None,
-            (taken(of, *history.ids), lambda: history.settle(State.SENT)),
-            (refused(of), lambda: history.settle(State.FAILED)),
-            (lost(of), lambda: history.settle(State.IN_DOUBT)),
+            (taken(of, *ids), lambda: history.settle(State.SENT, ids)),
+            (refused(of), lambda: history.settle(State.FAILED, [])),
+            (lost(of), lambda: history.settle(State.IN_DOUBT, [])),
+            (lost(of, known={0: ids[0]}), lambda: history.settle(State.IN_DOUBT, ids[:1])),
         ]
         if not history.echoes:
             possible.append((retried(of, T0), lambda: self._requeue(history)))
         return possible
 
     def _accepted(self, data: st.DataObject) -> History:
-        return History(
-            message(self._tick(), segment_count=data.draw(st.integers(1, 2))), data.draw(st.booleans())
-        )
+        segments, habit = data.draw(st.integers(1, 2)), data.draw(st.sampled_from(Habit))
+        taken_marks = {mark for history in self._histories for mark in history.marks}
+        while True:  # marks are short: of messages at one time two could have the same
+            new = History(message(self._tick(), segment_count=segments), habit)
+            if len(new.marks) == 2 and not new.marks & taken_marks:
+                return new
 
     def _receipt(self, history: History, data: st.DataObject) -> tuple[Write, Callable[[], None]]:
         part = data.draw(st.integers(0, history.message.segment_count - 1))
@@ -261,9 +306,7 @@ class Histories(RuleBasedStateMachine):
             st.sampled_from([ReceiptState.DELIVERED, ReceiptState.UNDELIVERABLE, ReceiptState.ENROUTE])
         )
         id_ = history.ids[part]
-        reference = f"{history.message.id}/0/{part}" if history.echoes else None
-        late: Receipt = receipt(id_, state, at_ms=T0 + self._tick(), reference=reference)
-        return RecordReceipt(late), lambda: history.receive(id_, state)
+        return history.report(part, state, T0 + self._tick()), lambda: history.receive(id_, state)
 
     @staticmethod
     def _receipts_in_order(order: Sequence[int], changes: Sequence[Write]) -> list[int]:

@@ -5,18 +5,21 @@ keeps its own memory, and the application's endpoint what they have seen.
 """
 
 import asyncio
-import json
 import random
 import sys
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from support.gateway import CRASHING, Gateway, running
-from support.http import Catcher, catching
+from support.http import catching
+from support.kills import (
+    all_called_back,
+    one_final_event_each,
+    send_until_it_dies,
+    settled_or_in_doubt,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -24,39 +27,10 @@ QUICK = {"simulator.delay_min_ms": 5, "simulator.delay_max_ms": 30, "callbacks.r
 WINDOW = 1000  # of the simulated carrier
 
 
-async def send_until_it_dies(gateway: Gateway, messages: int, accepted: dict[str, str], run: str) -> None:
-    """Post messages on eight connections at once; keep the id of each 202 under its tag."""
-    numbers = iter(range(messages))
-
-    async def post() -> None:
-        for number in numbers:
-            tag = f"{run}-{number}"
-            with suppress(OSError, asyncio.IncompleteReadError, IndexError):
-                answer = await gateway.send(f"message {tag}", tag=tag)
-                assert answer.status == 202
-                accepted[answer.json["id"]] = tag
-
-    await asyncio.gather(*(post() for _ in range(8)))
-
-
-async def all_called_back(catcher: Catcher, accepted: dict[str, str]) -> None:
-    await catcher.wait_for(
-        lambda c: accepted.keys() <= {event["message"]["id"] for event in c.events()}, timeout_s=60
-    )
-
-
 async def shown_on_handsets(gateway: Gateway) -> Counter[str]:
     """How often the simulated network was given each text, which is unique to a message."""
     answer = await gateway.sim("GET", "/handsets/%2B12025550123/messages?limit=10000")
     return Counter(message["text"] for message in answer.json)
-
-
-def one_final_event_each(catcher: Catcher) -> None:
-    """However often it was delivered, there is one final event per message."""
-    finals: dict[str, set[str]] = {}
-    for event in catcher.events():
-        finals.setdefault(event["message"]["id"], set()).add(json.dumps(event, sort_keys=True))
-    assert all(len(different) == 1 for different in finals.values())
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
@@ -149,14 +123,3 @@ async def test_in_doubt_fail_never_submits_twice(tmp_path: Path) -> None:
             assert max(shown.values()) == 1
         finally:
             await gateway.kill()
-
-
-async def settled_or_in_doubt(gateway: Gateway, catcher: Catcher, accepted: dict[str, str]) -> None:
-    """Wait until each message was called back or is IN_DOUBT."""
-    async with asyncio.timeout(60):
-        for message_id in accepted:
-            while not catcher.events(message_id):
-                life: Any = await gateway.life(message_id)
-                if [delivery["state"] for delivery in life["deliveries"]] == ["IN_DOUBT"]:
-                    break
-                await asyncio.sleep(0.02)

@@ -24,7 +24,7 @@ from trebuchet.dispatch import ATTEMPTS_MAX, LaneWorker, Policy, settlement
 from trebuchet.errors import StorageUnavailable
 from trebuchet.model.account import InDoubt
 from trebuchet.model.events import Announcement, EventType
-from trebuchet.model.message import GROUP, Kind, Message, Segment, WorkItem
+from trebuchet.model.message import GROUP, Kind, Message, Pdu, Segment, WorkItem
 from trebuchet.model.status import State
 from trebuchet.outbox.committer import Committer
 from trebuchet.storage.base import Claim, DueWork, Exchange, Settle
@@ -33,6 +33,7 @@ from trebuchet.telemetry import Telemetry
 NOW = T0 + 5_000
 SECOND = 1000
 TIMEOUT_MS = 7_200_000
+PDUS = ((NOW - 2, "out", b"\x00\x01"), (NOW, "in", b"\xff"))
 WAIT = Policy(CARRIER, InDoubt.FAIL, TIMEOUT_MS)
 RESEND = Policy(CARRIER, InDoubt.RESEND, TIMEOUT_MS)
 
@@ -100,7 +101,17 @@ def test_a_failed_message_is_final_and_announced(outcome: Outcome, attempt: int,
     assert announcement.event.error_code == 4720
     assert announcement.event.description == "invalid-destination-address"
     assert change.exchanges == [Exchange("m-1", 0, NOW, "refused", CARRIER, 4720, "no such number")]
-    assert (change.segments, change.requeue) == ((), None)
+    assert (change.segments, change.requeue) == ([], None)
+
+
+def test_segments_that_were_taken_before_a_refusal_are_kept() -> None:
+    """The message has failed; the receipts of its first parts still find them."""
+    change = settled(Refused(4720, taken=((0, "c-1"), (2, "c-3"))), segment_count=3)
+    assert [d.state for d in change.deliveries] == [State.FAILED]
+    assert change.segments == [
+        Segment("m-1", 0, number, CARRIER, carrier_id, "taken", None, NOW, None)
+        for number, carrier_id in [(0, "c-1"), (2, "c-3")]
+    ]
 
 
 def test_a_failed_group_message_fails_for_each_recipient() -> None:
@@ -139,6 +150,40 @@ def test_a_lost_message_is_in_doubt_where_it_must_not_be_resent() -> None:
     assert change.deliveries == [delivery(state=State.IN_DOUBT, attempts=2, receipt_due_ms=NOW + TIMEOUT_MS)]
     assert change.exchanges == [Exchange("m-1", 0, NOW, "lost", CARRIER, None, "no answer")]
     assert (change.announcements, change.requeue) == ((), None)
+
+
+def test_segments_that_were_taken_of_a_lost_message_are_kept() -> None:
+    """Their receipts count; how many parts there are is known from the link."""
+    change = settled(Lost(taken=((1, "c-2"),), parts=3), segment_count=2)
+    assert [(d.state, d.segments_total) for d in change.deliveries] == [(State.IN_DOUBT, 3)]
+    assert change.segments == [Segment("m-1", 0, 1, CARRIER, "c-2", "taken", None, NOW, None)]
+
+
+def test_segments_of_a_submit_that_is_repeated_are_not_kept() -> None:
+    """Each would count twice: by the id of the first submit and by that of the second."""
+    change = settled(Lost(taken=((0, "c-1"),)), policy=RESEND)
+    assert (change.segments, change.deliveries) == ((), ())
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Accepted((("c",),), pdus=PDUS),
+        Refused(1, pdus=PDUS),
+        RetryAt(NOW, 1, pdus=PDUS),
+        RetryAt(T0 + 2 * DAY, 1, pdus=PDUS),
+        Snooze(NOW, pdus=PDUS),
+        Lost(pdus=PDUS),
+    ],
+    ids=["accepted", "refused", "retry", "retry too late", "snooze", "lost"],
+)
+@pytest.mark.parametrize("policy", [WAIT, RESEND], ids=["wait", "resend"])
+def test_the_pdus_of_every_outcome_are_kept(outcome: Outcome, policy: Policy) -> None:
+    """With the lane and in their order."""
+    assert settled(outcome, policy=policy).pdus == [
+        Pdu("m-1", 0, NOW - 2, 0, LANE, "out", b"\x00\x01"),
+        Pdu("m-1", 0, NOW, 1, LANE, "in", b"\xff"),
+    ]
 
 
 @pytest.mark.parametrize(

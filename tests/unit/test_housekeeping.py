@@ -53,6 +53,7 @@ class House:
         self.failing: Callable[[Write], Exception | None] = lambda change: None
         self.announced: list[Announcement] = []
         self.released: list[int] = []
+        self.handed_over = 0
         self.telemetry = Telemetry()
         store = as_store(self.table)
         self.housekeeping = Housekeeping(
@@ -62,6 +63,7 @@ class House:
             retention=retention or Retention(messages_d=14, attempts_d=7, batch=100),
             announce=self.announced.extend,
             released=self.released.append,
+            hand_over_late=self._hand_over_late,
             telemetry=self.telemetry,
         )
 
@@ -84,6 +86,9 @@ class House:
         count = min(self.old.get(change.what, 0), change.limit)
         self.old[change.what] = self.old.get(change.what, 0) - count
         return count
+
+    async def _hand_over_late(self) -> None:
+        self.handed_over += 1
 
     async def pass_ms(self, duration_ms: int) -> None:
         self.clock.advance(duration_ms)
@@ -128,12 +133,13 @@ async def test_receipts_that_never_came_time_out_in_small_batches(due: int, batc
 
 
 async def test_retention_deletes_what_is_older() -> None:
-    """Messages after 14 days, attempts and unmatched receipts after 7; idempotency keys when they end."""
+    """Messages after 14 days, attempts, PDUs and unmatched receipts after 7; idempotency keys when they end."""
     house = House()
     await house.housekeeping.prune()
     assert house.changes == [
         Prune("messages", T0 - 14 * DAY, 100),
         Prune("attempts", T0 - 7 * DAY, 100),
+        Prune("pdus", T0 - 7 * DAY, 100),
         Prune("handset_messages", T0 - 14 * DAY, 100),
         Prune("parked_receipts", T0 - 7 * DAY, 100),
         Prune("idempotency", T0, 100),
@@ -167,14 +173,14 @@ def ran(house: House) -> list[str]:
 
 
 async def test_sweeps_run_on_the_gateways_clock() -> None:
-    """Expiry and time-outs every 15 seconds, retention every hour; nothing at the start."""
+    """Expiry, time-outs and late parts every 15 seconds, retention every hour; nothing at the start."""
     house = House()
     house.table.expiry_ms, house.expired = T0, 1
     house.housekeeping.start()
     await house.pass_ms(15 * SECOND - 1)
-    assert ran(house) == []
+    assert (ran(house), house.handed_over) == ([], 0)
     await house.pass_ms(1)
-    assert ran(house) == ["ExpireWork", "TimeOutReceipts"]
+    assert (ran(house), house.handed_over) == (["ExpireWork", "TimeOutReceipts"], 1)
     for _ in range(3):
         await house.pass_ms(15 * SECOND)
     assert house.changes.count(TimeOutReceipts(T0 + 60 * SECOND, BATCH)) == 1

@@ -6,16 +6,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 from outbox.doubles import HeldStore, as_store
 from outbox.loops import settle_loop
 from outbox.records import ACCOUNT, APPLICATION, CARRIER, DAY, HANDSET, LANE, OURS, T0
 
 from trebuchet.accept import Acceptor, AcceptSettings
-from trebuchet.carriers.base import InboundPart
+from trebuchet.carriers.base import InboundPart, Part
 from trebuchet.clock import Ids, ManualClock
-from trebuchet.errors import AlreadyExists, NotFound, StorageUnavailable
-from trebuchet.inbound import Inbound, KeywordAction, keyword_action
+from trebuchet.errors import AlreadyExists, NotFound, StorageError, StorageUnavailable
+from trebuchet.inbound import HELD_MAX, Inbound, KeywordAction, assembled, keyword_action
 from trebuchet.model.account import (
     Account,
     Application,
@@ -28,10 +30,22 @@ from trebuchet.model.account import (
 )
 from trebuchet.model.events import Announcement, CallbackItem, Event, EventType
 from trebuchet.model.message import Delivery, Direction, Kind, Message
+from trebuchet.model.parts import HeldPart, Holding, PartsKey, PartsTaken, hold
 from trebuchet.model.status import State
 from trebuchet.outbox.committer import Committer
 from trebuchet.outbox.pacing import Pacing
-from trebuchet.storage.base import Accept, Create, DueWork, Remove, Write
+from trebuchet.protocols import sms
+from trebuchet.storage.base import (
+    Accept,
+    Create,
+    DropParts,
+    DueWork,
+    HoldPart,
+    PartHeld,
+    PartsGone,
+    Remove,
+    Write,
+)
 from trebuchet.telemetry import Telemetry
 
 OURS_TOO = "+12025550100"
@@ -106,6 +120,43 @@ def test_the_help_text_is_the_applications() -> None:
 # ---- what is stored ----
 
 
+class Table(HeldStore):
+    """Holds parts as the table does."""
+
+    def __init__(self, answer: Callable[[Write], Any]) -> None:
+        super().__init__(answer=answer)
+        self.parts: dict[PartsKey, dict[int, HeldPart]] = {}
+        self.more = 0  # parts of other messages
+
+    def hold(self, change: HoldPart) -> PartHeld:
+        there = self.parts.setdefault(change.part.key, {})
+        holding = hold(there, change.part, change.stale_before_ms)
+        there.setdefault(change.part.number, change.part)
+        shown = holding in (Holding.COMPLETE, Holding.IN_THE_WAY)
+        whole = [there[number] for number in sorted(there)]
+        return PartHeld(holding, whole if shown else [], self.more + sum(map(len, self.parts.values())))
+
+    def take(self, taken: PartsTaken) -> PartsGone | None:
+        if len(self.parts.get(taken.key, ())) != taken.count:
+            return PartsGone()
+        del self.parts[taken.key]
+        return None
+
+    def drop(self, taken: PartsTaken) -> None:
+        self.take(taken)
+
+    async def complete_parts(self, limit: int) -> list[list[HeldPart]]:
+        return [parts for parts in self._sets() if len(parts) == parts[0].total][:limit]
+
+    async def stale_parts(self, before_ms: int, limit: int) -> list[list[HeldPart]]:
+        return [parts for parts in self._sets() if parts[0].received_ms < before_ms][:limit]
+
+    def _sets(self) -> list[list[HeldPart]]:
+        """The oldest first; so within each."""
+        sets = [sorted(there.values(), key=lambda part: part.received_ms) for there in self.parts.values()]
+        return sorted((parts for parts in sets if parts), key=lambda parts: parts[0].received_ms)
+
+
 class Desk:
     """Inbound messages over a store that commits in the next turn and keeps the opt-outs in its directory."""
 
@@ -114,8 +165,8 @@ class Desk:
         self.application = application
         self.directory = directory(*opt_outs, application=application)
         self.clock = ManualClock(T0)
-        self.store = HeldStore(answer=self._carry_out)
-        self.failing: Callable[[Write], Exception | None] = lambda change: None
+        self.store = Table(answer=self._carry_out)
+        self.failing: Callable[[Write], Any] = lambda change: None  # instead of carrying it out, if not None
         self.committer = Committer(as_store(self.store), batch_max=100, observe=lambda size, seconds: None)
         self.announced: list[tuple[Message, Announcement]] = []
         self.offered: list[DueWork] = []
@@ -136,10 +187,12 @@ class Desk:
         self.inbound = Inbound(
             clock=self.clock,
             ids=ids,
+            store=as_store(self.store),
             committer=self.committer,
             directory=lambda: self.directory,
             reload_directory=self._reload,
             acceptor=acceptor,
+            reassembly_timeout_s=600,
             announce=self._announce,
             telemetry=self.telemetry,
         )
@@ -148,6 +201,12 @@ class Desk:
         failure = self.failing(change)
         if failure is not None:
             return failure
+        if isinstance(change, HoldPart):
+            return self.store.hold(change)
+        if isinstance(change, DropParts):
+            return self.store.drop(change.parts)
+        if isinstance(change, Accept) and change.parts is not None:
+            return self.store.take(change.parts)
         if isinstance(change, Create):
             assert isinstance(change.record, OptOut)
             self.listed.append(change.record)
@@ -352,3 +411,270 @@ async def test_messages_that_come_together_are_all_stored() -> None:
     await asyncio.gather(*(desk.inbound.receive(part(f"text {place}")) for place in range(10)))
     assert [change.message.text for change in desk.accepted] == [f"text {place}" for place in range(10)]
     assert len(desk.store.batches) == 1
+
+
+# ---- long messages: what parts make ----
+
+
+def held(number: int, octets: bytes, total: int = 2, encoding: str = "GSM-7", **fields: Any) -> HeldPart:
+    plain = HeldPart(CARRIER, HANDSET, OURS, 42, 8, total, number, encoding, octets, 0, T0, f"c-{number}")
+    return replace(plain, **fields)
+
+
+def cut(text: str, encoding: str, size: int) -> list[HeldPart]:
+    """Parts of so many octets, whatever stands at the cuts."""
+    octets = text.encode("utf_16_be") if encoding == "UCS-2" else sms.gsm7.encode(text)
+    pieces = [octets[at : at + size] for at in range(0, len(octets), size)]
+    return [held(number, piece, len(pieces), encoding) for number, piece in enumerate(pieces, 1)]
+
+
+@given(
+    st.sampled_from(["[€] costs {5} ~ ^", "naïve 🙂🙃 café"]),
+    st.integers(1, 40),
+    st.randoms(use_true_random=False),
+)
+def test_parts_in_any_order_make_the_text(text: str, size: int, chance: random.Random) -> None:
+    """Octets are joined before they are decoded: escape and surrogate pairs may be cut."""
+    encoding = "GSM-7" if sms.gsm7.first_foreign(text) is None else "UCS-2"
+    parts = cut(text, encoding, size)
+    chance.shuffle(parts)
+    assert assembled(parts) == (text, encoding)
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ([held(3, b"three", 3), held(1, b"one ", 3)], ("one three", "GSM-7")),
+        ([held(1, b"one "), held(2, "два".encode("utf_16_be"), encoding="UCS-2")], ("one два", "GSM-7")),
+        ([held(1, b"\xff\x00", encoding="octets"), held(2, b"\x01", encoding="octets")], ("ff0001", "octets")),
+        ([held(1, b"\x1b\x41", single_shift=2), held(2, b"s", single_shift=2)], ("Ás", "GSM-7")),
+        ([held(1, b"gr\xfc\xdf", encoding="ISO-8859-1"), held(2, b"e", encoding="ISO-8859-1")],
+         ("grüße", "ISO-8859-1")),
+    ],
+    ids=["one is missing", "written differently", "no text", "a national language", "Latin-1"],
+)  # fmt: skip
+def test_what_parts_make(parts: list[HeldPart], expected: tuple[str, str]) -> None:
+    """As much as there is, with the encoding that the first part has."""
+    assert assembled(parts) == expected
+
+
+# ---- long messages: what is stored ----
+
+
+def piece(number: int, octets: bytes, total: int = 2, **fields: Any) -> InboundPart:
+    """A part that arrives."""
+    of = Part(reference=42, width=8, total=total, number=number, octets=octets, encoding="GSM-7")
+    return part("", part=of, carrier_message_id=f"c-{number}", **fields)
+
+
+def texts(desk: Desk) -> list[str]:
+    """Of the messages that were announced, in order."""
+    return [message.text for message, _ in desk.announced]
+
+
+@pytest_async
+async def test_parts_become_one_message_when_the_last_one_comes() -> None:
+    """In any order; the parts leave with the message, and the first are acknowledged before it."""
+    desk = Desk()
+    await desk.inbound.receive(piece(3, b"three", 3))
+    await desk.inbound.receive(piece(1, b"one, ", 3))
+    assert (desk.accepted, desk.announced) == ([], [])
+    await desk.inbound.receive(piece(2, b"two, ", 3))
+    (change,) = desk.accepted
+    assert (change.message.text, change.message.segment_count) == ("one, two, three", 3)
+    assert (change.message.source, change.message.owner) == (HANDSET, OURS)
+    assert change.parts == PartsTaken(PartsKey(CARRIER, HANDSET, OURS, 42, 8, 3), 3)
+    assert (texts(desk), desk.store.parts) == (["one, two, three"], {})
+    assert desk.telemetry.value("trebuchet_inbound_incomplete_total", CARRIER) == 0
+
+
+@pytest_async
+async def test_a_part_is_acknowledged_after_the_commit() -> None:
+    """The first when it is held, the last when the message is stored."""
+    desk = Desk()
+    carry_out, desk.store.answer = desk.store.answer, None
+    assert carry_out is not None
+    first = desk.inbound.receive(piece(1, b"one, "))
+    await settle_loop()
+    assert not first.done()
+    desk.store.complete([carry_out(desk.store.changes[-1])])
+    await first
+    last = desk.inbound.receive(piece(2, b"two"))
+    await settle_loop()
+    desk.store.complete([carry_out(desk.store.changes[-1])])
+    await settle_loop()
+    assert (len(desk.accepted), last.done()) == (1, False)
+    desk.store.complete([None])
+    await last
+    assert texts(desk) == ["one, two"]
+
+
+@pytest_async
+@pytest.mark.parametrize("kind", [HoldPart, Accept])
+async def test_a_part_that_cannot_be_stored_is_not_acknowledged(kind: type) -> None:
+    """So that the carrier repeats it; when it comes again, the message is stored."""
+    desk = Desk()
+    await desk.inbound.receive(piece(1, b"one, "))
+    desk.failing = lambda change: StorageUnavailable("disk full") if isinstance(change, kind) else None
+    with pytest.raises(StorageUnavailable):
+        await desk.inbound.receive(piece(2, b"two"))
+    desk.failing = lambda change: None
+    await desk.inbound.receive(piece(2, b"two"))
+    assert texts(desk) == ["one, two"]
+
+
+@pytest_async
+async def test_two_parts_that_both_complete_make_one_message() -> None:
+    """A last part that comes twice at the same time, by two binds say."""
+    desk = Desk()
+    await desk.inbound.receive(piece(1, b"one, "))
+    await asyncio.gather(*(desk.inbound.receive(piece(2, b"two")) for _ in range(3)))
+    assert texts(desk) == ["one, two"]
+
+
+@pytest_async
+async def test_a_part_for_an_unknown_number_is_refused() -> None:
+    """Nothing of it is held."""
+    desk = Desk()
+    with pytest.raises(NotFound):
+        await desk.inbound.receive(piece(1, b"one", destination="+19995550000"))
+    assert desk.store.batches == []
+
+
+@pytest_async
+async def test_a_reference_that_is_used_again_hands_over_the_older_message_first() -> None:
+    """After half an hour the parts of it that came are all that will come."""
+    desk = Desk()
+    await desk.inbound.receive(piece(1, b"old"))
+    desk.clock.advance(1_800_001)
+    await desk.inbound.receive(piece(1, b"new, "))
+    assert texts(desk) == ["old"]
+    await desk.inbound.receive(piece(2, b"newer"))
+    assert texts(desk) == ["old", "new, newer"]
+    assert desk.telemetry.value("trebuchet_inbound_incomplete_total", CARRIER) == 1
+
+
+@pytest_async
+async def test_a_part_that_crosses_another_message_is_shown_alone() -> None:
+    """Two messages under one reference at the same time: the first stays what it is, and nothing is lost."""
+    desk = Desk()
+    await desk.inbound.receive(piece(1, b"one, "))
+    await desk.inbound.receive(piece(1, b"another"))
+    await desk.inbound.receive(piece(2, b"two"))
+    assert texts(desk) == ["another", "one, two"]
+    assert desk.telemetry.value("trebuchet_inbound_incomplete_total", CARRIER) == 1
+
+
+@pytest_async
+async def test_parts_that_never_give_way_are_not_acknowledged() -> None:
+    """However it comes about, the carrier is asked to repeat the part instead of being kept waiting."""
+    desk = Desk()
+    stuck = PartHeld(Holding.IN_THE_WAY, [held(1, b"old")], 1)
+    desk.failing = lambda change: stuck if isinstance(change, HoldPart) else None
+    with pytest.raises(StorageError, match="42"):
+        await desk.inbound.receive(piece(1, b"new"))
+
+
+@pytest_async
+async def test_late_messages_are_handed_over_with_what_is_there() -> None:
+    """Ten minutes after their first part, as the setting says; younger ones still wait."""
+    desk = Desk()
+    await desk.inbound.receive(piece(2, b"late", 3))
+    desk.clock.advance(600_000)
+    await desk.inbound.receive(piece(1, b"young", source="+19195550001"))
+    await desk.inbound.hand_over_late()
+    assert texts(desk) == []
+    desk.clock.advance(1)
+    await desk.inbound.hand_over_late()
+    assert [(m.text, m.segment_count) for m, _ in desk.announced] == [("late", 3)]
+    assert desk.telemetry.value("trebuchet_inbound_incomplete_total", CARRIER) == 1
+    assert len(desk.store.parts) == 1
+
+
+@pytest_async
+async def test_a_late_message_that_a_part_completes_meanwhile_is_not_unfinished() -> None:
+    """Somebody else is faster: nothing is announced twice, nothing counted."""
+    desk = Desk()
+    await desk.inbound.receive(piece(1, b"one, "))
+    desk.clock.advance(600_001)
+    await asyncio.gather(desk.inbound.hand_over_late(), desk.inbound.receive(piece(2, b"two")))
+    assert texts(desk) == ["one, two"]
+    assert desk.telemetry.value("trebuchet_inbound_incomplete_total", CARRIER) == 0
+
+
+@pytest_async
+async def test_many_late_messages_are_all_handed_over() -> None:
+    """However many are read at a time."""
+    desk = Desk()
+    for number in range(250):
+        await desk.inbound.receive(piece(1, b"late", source=f"+1919555{number:04d}"))
+    desk.clock.advance(600_001)
+    await desk.inbound.hand_over_late()
+    assert (len(desk.announced), desk.store.parts) == (250, {})
+
+
+@pytest_async
+async def test_whole_messages_that_a_crash_left_are_finished_at_the_start() -> None:
+    """Its last part was committed, the message was not; those that still lack parts go on waiting."""
+    desk = Desk()
+    whole = [held(1, b"one, "), held(2, b"two")]
+    desk.store.parts = {
+        whole[0].key: {1: whole[0], 2: whole[1]},
+        PartsKey(CARRIER, HANDSET, OURS, 43, 8, 2): {1: held(1, b"lonely", reference=43)},
+    }
+    await desk.inbound.resume()
+    assert (texts(desk), len(desk.store.parts)) == (["one, two"], 1)
+
+
+@pytest_async
+async def test_parts_for_a_number_that_is_gone_are_dropped() -> None:
+    """Nobody is left to have them; it is announced like any other message for an unknown number."""
+    desk = Desk()
+    await desk.inbound.receive(piece(1, b"one"))
+    desk.directory = Directory()
+    desk.clock.advance(600_001)
+    await desk.inbound.hand_over_late()
+    assert (texts(desk), desk.store.parts) == ([], {})
+    assert desk.telemetry.value("trebuchet_problems_total", "inbound_for_unknown_number") == 1
+
+
+@pytest_async
+async def test_the_oldest_parts_make_room() -> None:
+    """Beyond the bound they are handed over unfinished, as many as there are too many."""
+    desk = Desk()
+    for number in range(3):
+        desk.clock.advance(1)
+        await desk.inbound.receive(piece(1, f"{number}".encode(), source=f"+1919555000{number}"))
+    desk.store.more = HELD_MAX - 3
+    await desk.inbound.receive(piece(1, b"3", source="+19195550003"))
+    await settle_loop()
+    assert (texts(desk), len(desk.store.parts)) == (["0"], 3)
+    assert desk.telemetry.value("trebuchet_inbound_incomplete_total", CARRIER) == 1
+
+
+@pytest_async
+async def test_room_is_made_for_a_whole_flood() -> None:
+    """However many parts there are too many."""
+    desk = Desk()
+    for number in range(250):
+        desk.clock.advance(1)
+        await desk.inbound.receive(piece(1, f"{number}".encode(), source=f"+1919555{number:04d}"))
+    desk.store.more = HELD_MAX - 50
+    await desk.inbound.receive(piece(2, b"last", source="+19195559999"))
+    await desk.inbound.receive(piece(2, b"last", source="+19195559999"))  # meanwhile nothing else is begun
+    for _ in range(10):
+        await settle_loop()
+    assert sorted(map(int, texts(desk))) == list(range(201))
+
+
+@pytest_async
+async def test_room_that_cannot_be_made_is_announced() -> None:
+    """The part that came is held all the same, and the next one tries again."""
+    desk = Desk()
+    desk.store.more = HELD_MAX
+    desk.failing = lambda change: StorageUnavailable("disk full") if isinstance(change, Accept) else None
+    for number in range(2):
+        await desk.inbound.receive(piece(1, b"one", source=f"+1919555000{number}"))
+        await settle_loop()
+    assert desk.telemetry.value("trebuchet_problems_total", "parts_not_handed_over") == 2
+    assert len(desk.store.parts) == 2

@@ -249,6 +249,9 @@ _STATUS: Object = {
 }
 
 
+_PDU = object_of({"time": TIME, "lane": STRING, "direction": STRING, "hex": STRING})
+
+
 def _life(event: Object, attempts: Object) -> Object:
     message = struct_of(Message)
     message["required"].remove("text")
@@ -262,6 +265,7 @@ def _life(event: Object, attempts: Object) -> Object:
             "events": array_of(event),
             "pending": array_of(struct_of(CallbackItem)),
             "attempts": attempts,
+            "pdus": array_of(_PDU),
             "why": object_of({"route": STRING, "encoding": STRING}),
         }
     )

@@ -22,6 +22,7 @@ from trebuchet.feed import Entry, Feed, Watch
 from trebuchet.model.account import Directory
 from trebuchet.model.address import normalise_sender
 from trebuchet.model.events import Event
+from trebuchet.model.message import Pdu
 from trebuchet.model.status import State
 from trebuchet.protocols import sms
 from trebuchet.routing import rule_for
@@ -316,10 +317,21 @@ def life_shown(life: Life, directory: Directory, *, with_text: bool) -> dict[str
         "events": [_named(event) for event in life.events],
         "pending": [_named(item) for item in life.pending],
         "attempts": [_named(attempt) for attempt in life.attempts],
+        # Octets of a PDU hold the text.
+        "pdus": [_pdu(pdu) for pdu in life.pdus] if with_text else [],
         "why": {
             "route": _route_reason(life, directory),
             "encoding": _encoding_reason(life, with_text=with_text),
         },
+    }
+
+
+def _pdu(pdu: Pdu) -> dict[str, Any]:
+    return {
+        "time": iso_ms(pdu.at_ms),
+        "lane": pdu.lane,
+        "direction": pdu.direction,
+        "hex": pdu.octets.hex(),
     }
 
 

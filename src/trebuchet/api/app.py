@@ -81,14 +81,18 @@ def build(context: ApiContext, more: Sequence[BaseRoute]) -> Starlette:
         Route("/metrics", metrics),
         *more,
     ]
-    return Starlette(
+    application = Starlette(
         routes=routes,
         exception_handlers={
             problems.Problem: _problem,
             HTTPException: _http_error(context.clock),
+            ClientDisconnect: _disconnected,
             Exception: _unexpected(context.telemetry),
         },
     )
+    # A redirect to the path without its slash would go to whatever host the request names.
+    application.router.redirect_slashes = False
+    return application
 
 
 class SearchLimit:
@@ -111,7 +115,11 @@ class SearchLimit:
 
 def _create(context: ApiContext, by_path: Profile) -> Callable[[Request], Awaitable[Response]]:
     async def create_message(request: Request) -> Response:
-        body = await read_body(request, context.body_max)
+        try:
+            body = await read_body(request, context.body_max)
+        except problems.Problem as problem:
+            context.telemetry.count("trebuchet_http_requests_total", str(problem.status))
+            raise
         answered: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
 
         def respond(status: int, headers: Headers, content: bytes) -> None:
@@ -195,10 +203,13 @@ def _http_error(clock: Clock) -> Callable[[Request, Exception], Awaitable[Respon
     return http_error
 
 
+async def _disconnected(_: Request, __: Exception) -> Response:
+    return Response(status_code=400)  # which nobody reads: the client left in the middle of its request
+
+
 def _unexpected(telemetry: Telemetry) -> Callable[[Request, Exception], Awaitable[Response]]:
     async def unexpected(_: Request, error: Exception) -> Response:
-        if not isinstance(error, ClientDisconnect):
-            telemetry.problem("request_failed", error=repr(error))
+        telemetry.problem("request_failed", error=repr(error))
         return _response(problems.internal())
 
     return unexpected

@@ -9,16 +9,21 @@ uvicorn 63 µs, this about 20.
 import asyncio
 import re
 from http import HTTPStatus
+from typing import Any
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from trebuchet.api import problems
 from trebuchet.api.create import CreateMessage, CreateRequest, Headers
 from trebuchet.model.account import Profile
+from trebuchet.telemetry import Telemetry
 
 _PATH = re.compile(rb"(/v2|/api/v2)/users/([A-Za-z0-9._~-]{1,128})/messages")
 _PREFIXES = (b"POST /v2/users/", b"POST /api/v2/users/")
 _HEAD_MAX = 65_536  # octets of a request's head; larger ones are of no client that we know
+_BODY_STEP = 65_536  # octets of a body that may take as long as a head
+_LINGER_S = 1.0  # how long what a refused client still says is thrown away, so that it can read its answer
 PROFILES = {b"/v2": Profile.CATAPULT, b"/api/v2": Profile.CURRENT}
 _STATUS_LINES = {s.value: f"HTTP/1.1 {s.value} {s.phrase}\r\n".encode() for s in HTTPStatus}
 
@@ -42,7 +47,7 @@ class _WholeRequest:
         self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers[name.lower()] = value
+        self.headers.setdefault(name.lower(), value)  # of repeated ones the first counts, as in the framework
 
     def on_body(self, body: bytes) -> None:
         self.body += body
@@ -51,12 +56,20 @@ class _WholeRequest:
         self.complete = True
 
 
-def make_protocol(create: CreateMessage, body_max: int) -> type[asyncio.Protocol]:
-    """The protocol class for uvicorn's `http` option."""
+def make_protocol(
+    create: CreateMessage, body_max: int, head_timeout_s: float, telemetry: Telemetry
+) -> type[asyncio.Protocol]:
+    """The protocol class for uvicorn's `http` option.
+
+    A request's head may take `head_timeout_s` to arrive, and each further 64 KiB of its body as long again; a
+    slower one is answered 408. A connection on which nothing comes for that long at first is closed.
+    """
 
     class GatewayProtocol(_HotProtocol):
         _create = create
         _body_max = body_max
+        _head_timeout_s = head_timeout_s
+        _telemetry = telemetry
 
     return GatewayProtocol
 
@@ -64,12 +77,27 @@ def make_protocol(create: CreateMessage, body_max: int) -> type[asyncio.Protocol
 class _HotProtocol(HttpToolsProtocol):
     _create: CreateMessage
     _body_max: int
+    _head_timeout_s: float
+    _telemetry: Telemetry
     _within = False  # a request of the ordinary way has begun and not ended
-    _head_octets = 0
+    _in_body = False  # and its head is complete
+    _octets = 0  # of its head, or of its body since the deadline was set
+    _unread = 0  # octets of its body that came after its answer
+    _deadline: asyncio.TimerHandle | None = None  # when what is incomplete is too slow
+    _declining = False  # its head offers another protocol
     _waiting = False  # a hot request is being committed
-    _closing = False
+    _closing = False  # after the answer to the hot request
+    _deaf = False  # what comes now is not read: it follows something that was no request
     _held: bytes = b""
     _last_s = 0.0
+
+    def connection_made(self, transport: Any) -> None:  # the two bases have different types
+        super().connection_made(transport)
+        self._await_more()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._await_nothing()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._waiting:
@@ -78,16 +106,59 @@ class _HotProtocol(HttpToolsProtocol):
                 self.transport.pause_reading()
             self._held += data
             return
+        if self._deaf:
+            return
         if not self._within and data.startswith(_PREFIXES) and self._nothing_under_way():
             request = self._whole_request(data)
             if request is not None:
+                self._await_nothing()
                 self._waiting = True
                 self._create.handle(request, self._respond)
                 return
-        self._head_octets += len(data)
-        super().data_received(data)
-        if self._within and self._head_octets > _HEAD_MAX and not self.transport.is_closing():
-            self._refuse_head()
+        self._ordinary(data)
+
+    def _ordinary(self, data: bytes) -> None:
+        if not self._in_body:
+            self._octets += len(data)
+        self._unset_keepalive_if_required()
+        self._feed(data)
+        if self._deaf or self.transport.is_closing():
+            return
+        if self._within and not self._in_body and self._octets > _HEAD_MAX:
+            self._refuse(problems.head_too_large())
+        elif self._within or self._nothing_under_way():  # in the second case only blank lines have come
+            self._await_more()
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self._refuse(problems.malformed("This is not a request of HTTP/1.1"))
+        except httptools.HttpParserUpgrade as upgrade:
+            self._decline(data[upgrade.args[0] :])
+
+    def _decline(self, rest: bytes) -> None:
+        """Read a request that offers another protocol, as Java's client does, as if it did not (RFC 9110, 7.8).
+
+        The parser has taken the end of its head for the end of HTTP and thrown away how its body is framed.
+        """
+        version = self.parser.get_http_version().encode()
+        head = [b"%b %b HTTP/%b\r\n" % (self.parser.get_method(), self.url, version)]
+        head += [name + b": " + value + b"\r\n" for name, value in self.headers if name != b"upgrade"]
+        self._declining = False
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn
+        self._feed(b"".join([*head, b"\r\n", rest]))
+
+    def eof_received(self) -> Any:  # bool, which uvicorn's signature does not have
+        """A client that has said all may still read: its message is answered before the connection is closed."""
+        if self._waiting:
+            self._closing = True
+            return True
+        if self._within or self._nothing_under_way() or self.cycle.scope["method"] != "POST":
+            return False
+        self.cycle.keep_alive = False
+        return True
 
     def _nothing_under_way(self) -> bool:
         # There is no cycle until the first request of the ordinary way.
@@ -99,21 +170,26 @@ class _HotProtocol(HttpToolsProtocol):
         parser = httptools.HttpRequestParser(sink)
         try:
             parser.feed_data(data)
-        except httptools.HttpParserError:  # uvicorn's own parser will answer it; an upgrade is one too
+        except (
+            httptools.HttpParserError,
+            httptools.HttpParserUpgrade,
+        ):  # uvicorn's own parser will answer it
             return None
         path = _PATH.fullmatch(sink.url)
         headers = sink.headers
+        connection = headers.get(b"connection", b"keep-alive").lower()
         if (
             path is None
             or sink.messages != 1
             or not sink.complete
-            or not parser.should_keep_alive()
+            or connection not in (b"keep-alive", b"close")
             or parser.get_http_version() != "1.1"
             or b"expect" in headers
             or b"content-encoding" in headers
             or len(sink.body) > self._body_max
         ):
             return None
+        self._closing = connection == b"close"
         return CreateRequest(
             path=sink.url.decode(),
             account_id=path[2].decode(),
@@ -169,20 +245,69 @@ class _HotProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        self._head_octets = -(1 << 62)  # the body is bounded by the route that reads it
-        super().on_headers_complete()
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            self._declining = True
+            return
+        super().on_headers_complete()  # fails, if it can make nothing of the target
+        self._in_body = True
+        self._octets = 0
+        self._await_nothing()
+
+    def on_body(self, body: bytes) -> None:
+        self._octets += len(body)
+        if self._octets >= _BODY_STEP:
+            self._octets = 0
+            self._await_nothing()
+        super().on_body(body)
+        if self.cycle.response_complete:
+            self._unread += len(body)
+            if self._unread > self._body_max:
+                self.transport.close()
 
     def on_message_complete(self) -> None:
-        self._within = False
-        self._head_octets = 0
+        if self._declining:
+            return
+        self._within = self._in_body = False
+        self._octets = self._unread = 0
+        self._await_nothing()
         super().on_message_complete()
 
-    def _refuse_head(self) -> None:
-        body = b'{"type":"request-validation","description":"The request head is too large"}'
+    def _await_more(self) -> None:
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(self._head_timeout_s, self._too_slow)
+
+    def _await_nothing(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _too_slow(self) -> None:
+        self._deadline = None
+        if self.flow.read_paused:  # the client is not the one who waits
+            self._await_more()
+        elif self._within:
+            self._refuse(problems.too_slow())
+        else:
+            self.transport.close()
+
+    def _refuse(self, problem: problems.Problem) -> None:
+        """Answer what cannot be read to its end, if it is its turn, and close the connection."""
+        self._telemetry.count("trebuchet_http_requests_total", str(problem.status))
+        self._await_nothing()
+        self._deaf = True
+        if not self._in_body and not self._nothing_under_way():
+            self.cycle.keep_alive = False  # those before it are answered; then the connection is closed
+            return
+        if self._in_body and (self.pipeline or self.cycle.response_started):
+            self.transport.close()
+            return
+        body = problem.encode()
         self.transport.write(
-            _STATUS_LINES[431]
+            _STATUS_LINES[problem.status]
             + b"Content-Type: application/json;charset=utf-8\r\nConnection: close\r\n"
             + b"Content-Length: %d\r\n\r\n" % len(body)
             + body
         )
-        self.transport.close()
+        # Closed with octets unread, TCP would reset the connection and the client might never see the answer.
+        self.transport.write_eof()
+        self._deadline = self.loop.call_later(_LINGER_S, self.transport.close)

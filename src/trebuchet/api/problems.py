@@ -136,6 +136,15 @@ def too_large(limit: int) -> Problem:
     return Problem(413, "request-too-large", f"The body must be {limit} octets or less")
 
 
+def too_slow() -> Problem:
+    """408: the octets of a request come too slowly, or not at all."""
+    return Problem(408, "request-timeout", "The request did not arrive in time")
+
+
+def head_too_large() -> Problem:
+    return Problem(431, "request-validation", "The request head is too large")
+
+
 def unsupported_content_type(sent: str) -> Problem:
     """415; quotes the type that was sent."""
     return Problem(

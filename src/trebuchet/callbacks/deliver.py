@@ -313,17 +313,17 @@ class _ApplicationLane:
             )  # fmt: skip
 
     def _store(self, due: DueCallback, change: SettleCallback) -> None:
-        def stored(future: "asyncio.Future[None]") -> None:
-            if future.exception() is not None:
-                # Not stored, so it would be called back again after a restart; until then, try to store it.
-                self._owner.telemetry.problem("callback_not_settled", event_id=change.event_id)
-                if not self._closed:
-                    again_ms = self._owner.clock.now_ms() + _STORE_AGAIN_MS
-                    self._owner.clock.call_at(again_ms, partial(self._store, due, change))
-                return
-            self.queue.settled(change.event_id, change.retry.due_ms if change.retry else None)
+        self._owner.committer.put(change, partial(self._stored, due, change))
 
-        self._owner.committer.add(change).add_done_callback(stored)
+    def _stored(self, due: DueCallback, change: SettleCallback, result: object) -> None:
+        if isinstance(result, Exception):
+            # Not stored, so it would be called back again after a restart; until then, try to store it.
+            self._owner.telemetry.problem("callback_not_settled", event_id=change.event_id)
+            if not self._closed:
+                again_ms = self._owner.clock.now_ms() + _STORE_AGAIN_MS
+                self._owner.clock.call_at(again_ms, partial(self._store, due, change))
+            return
+        self.queue.settled(change.event_id, change.retry.due_ms if change.retry else None)
 
 
 def wanted(application: Application, type_: EventType) -> bool:

@@ -8,22 +8,13 @@ pass `tests/contract/test_carriers.py -k KIND`.
 from importlib import import_module
 from typing import Any
 
-import msgspec
-
-from trebuchet.carriers.base import CarrierLink, CarrierReports
-from trebuchet.clock import Clock
+from trebuchet.carriers.base import CarrierLink, CarrierReports, Surroundings
 from trebuchet.model.account import Carrier
 
 CARRIERS = {
     "simulator": "trebuchet.carriers.simulator",
+    "smpp": "trebuchet.carriers.smpp",
 }
-
-
-class Surroundings(msgspec.Struct, frozen=True):
-    """What a link may need besides its settings. `network` is the simulated one, None where it is off."""
-
-    clock: Clock
-    network: Any
 
 
 def check_settings(kind: str, settings: dict[str, Any]) -> None:
@@ -33,9 +24,7 @@ def check_settings(kind: str, settings: dict[str, Any]) -> None:
 
 def build(carrier: Carrier, reports: CarrierReports, surroundings: Surroundings) -> CarrierLink:
     """A link for a carrier record. Raises ValueError if the record's kind or settings do not fit."""
-    link: CarrierLink = _package(carrier.kind).build(
-        surroundings.clock, surroundings.network, carrier, reports
-    )
+    link: CarrierLink = _package(carrier.kind).build(carrier, reports, surroundings)
     return link
 
 

@@ -11,12 +11,15 @@ To add a kind of carrier: copy `carriers/simulator/`, add its line to `CARRIERS`
 import asyncio
 import enum
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
+from trebuchet.clock import Clock
+from trebuchet.model.carrierids import IdConversion
 from trebuchet.model.message import Delivery, Message
 from trebuchet.model.receipt import Receipt
+from trebuchet.telemetry import Telemetry
 
 
 class Shipment(msgspec.Struct, frozen=True):
@@ -29,10 +32,14 @@ class Shipment(msgspec.Struct, frozen=True):
     due_ms: int = 0  # its place in the lane
 
 
+Exchanged = tuple[tuple[int, str, bytes], ...]  # PDUs: milliseconds, "out" or "in", octets
+
+
 class Accepted(msgspec.Struct, frozen=True):
     """The carrier took it. One id per segment, in order, the same for each delivery unless given apart."""
 
     carrier_message_ids: tuple[tuple[str, ...], ...]  # per delivery, per segment
+    pdus: Exchanged = ()
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -40,6 +47,8 @@ class Refused(msgspec.Struct, frozen=True):
 
     error_code: int
     description: str = ""
+    taken: tuple[tuple[int, str], ...] = ()  # segments that it had taken before: number and id
+    pdus: Exchanged = ()
 
 
 class RetryAt(msgspec.Struct, frozen=True):
@@ -48,6 +57,7 @@ class RetryAt(msgspec.Struct, frozen=True):
     due_ms: int
     error_code: int  # what it fails with when the attempts are used up
     description: str = ""
+    pdus: Exchanged = ()
 
 
 class Snooze(msgspec.Struct, frozen=True):
@@ -55,12 +65,16 @@ class Snooze(msgspec.Struct, frozen=True):
 
     until_ms: int
     description: str = ""
+    pdus: Exchanged = ()
 
 
 class Lost(msgspec.Struct, frozen=True):
     """Submitted and never answered: the carrier may have it. The link's `in_doubt` setting decides."""
 
     description: str = ""
+    taken: tuple[tuple[int, str], ...] = ()  # segments that it did take: number and id
+    parts: int = 0  # that it was submitted in; 0: as many as the message has segments
+    pdus: Exchanged = ()
 
 
 Outcome = Accepted | Refused | RetryAt | Snooze | Lost
@@ -70,6 +84,18 @@ class LinkState(enum.StrEnum):
     DOWN = "down"
     UP = "up"
     PAUSED = "paused"
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """Which part of a long message this is, with its octets: text can be had only from all of them."""
+
+    reference: int
+    width: int  # of the reference in bits: 8 and 16 are counted apart
+    total: int
+    number: int  # from 1
+    octets: bytes
+    encoding: str  # `protocols.sms.Encoding`
+    single_shift: int = 0
 
 
 class InboundPart(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +110,7 @@ class InboundPart(msgspec.Struct, frozen=True, kw_only=True):
     segment_count: int = 1
     encoding: str = "GSM-7"
     carrier_message_id: str = ""
+    part: Part | None = None  # of a long message: `text` is empty then
 
 
 class CarrierReports(Protocol):
@@ -93,12 +120,18 @@ class CarrierReports(Protocol):
         """Say what became of a shipment; exactly once for each. Returns at once; settled in the next commit."""
         ...
 
-    def receipt(self, receipt: Receipt) -> "asyncio.Future[None]":
-        """Resolves when the receipt, the new state and the callback row are on disk; fails if they are not."""
+    def receipt(
+        self, receipt: Receipt, conversion: IdConversion = IdConversion.SAME, *, learn: bool = False
+    ) -> "asyncio.Future[None]":
+        """Resolves when the receipt, the new state and the callback row are on disk; fails if they are not.
+
+        `conversion` is how the ids of the carrier's receipts differ from those of its responses. With `learn`
+        it is found out, and the given one holds until then.
+        """
         ...
 
     def inbound(self, part: InboundPart) -> "asyncio.Future[None]":
-        """Resolves when the message and its callback row are on disk; fails if they are not."""
+        """Resolves when the message and its callback row, or the part, are on disk; fails if they are not."""
         ...
 
     def room(self) -> None:
@@ -132,3 +165,11 @@ class CarrierLink(Protocol):
     async def stop(self, grace_s: float) -> None:
         """Take nothing more, wait at most `grace_s` for outcomes, report the rest as Lost. May be called twice."""
         ...
+
+
+class Surroundings(msgspec.Struct, frozen=True):
+    """What a link may need besides its settings. `network` is the simulated one, None where it is off."""
+
+    clock: Clock
+    network: Any
+    telemetry: Telemetry

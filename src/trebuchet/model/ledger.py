@@ -4,6 +4,8 @@ Each segment has its own receipt. A message is delivered to a recipient when eve
 soon as one segment is (receipts of the others are still noted, and announce nothing).
 """
 
+import zlib
+
 from trebuchet.model import errorcodes
 from trebuchet.model.events import (
     DESCRIPTIONS,
@@ -60,6 +62,12 @@ def note_receipt(delivery: Delivery, segment: Segment, receipt: Receipt, segment
     if delivery.segments_delivered < segments:
         return None
     return verdict(delivery, Happening.RECEIPT_DELIVERED, None, "", receipt.at_ms)
+
+
+def user_reference(message_id: str, recipient: int, number: int) -> int:
+    """What a link marks segment `number` (from 0) with, 1 to 65535: a carrier that echoes it in the receipt names
+    the segment although its answer to the submit was lost. Not unique: candidates are checked against it."""
+    return zlib.crc32(f"{message_id}/{recipient}/{number}".encode()) % 65_535 + 1
 
 
 def announcement(

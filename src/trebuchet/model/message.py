@@ -57,7 +57,7 @@ class Delivery(msgspec.Struct, array_like=True):
     error_code: int | None
     description: str  # why it failed, or the carrier's words
     attempts: int  # submits that reached the carrier
-    segments_total: int  # parts that the carrier took; 0 until submitted
+    segments_total: int  # parts that were submitted; 0 while that is not known
     segments_delivered: int
     submitted_ms: int | None  # when the carrier took it
     receipt_due_ms: int | None  # no final receipt by then: 9902
@@ -76,6 +76,19 @@ class Segment(msgspec.Struct, array_like=True):
     receipt_error: str | None
     responded_ms: int
     receipt_ms: int | None
+    match_key: str = ""  # `carrierids.canonical` of the carrier's id; the store sets it
+
+
+class Pdu(msgspec.Struct, array_like=True, frozen=True):
+    """One PDU that was exchanged about a message."""
+
+    message_id: str
+    recipient: int  # -1: about all recipients of a group message
+    at_ms: int
+    place: int  # tells those of one millisecond apart
+    lane: str  # of a receipt, which may come by any bind: the carrier
+    direction: str  # "out": from us, or "in"
+    octets: bytes
 
 
 class WorkItem(msgspec.Struct, array_like=True):

@@ -30,4 +30,9 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     error_code: int | None = None  # None for a positive or intermediate state
     error: str = ""  # the carrier's own code or words
     reference: str | None = None  # our `message_id/recipient/segment`, if the carrier echoes it
+    handset: str = ""  # who the receipt is about; empty: not said
+    sender: str = ""  # our number
+    user_reference: int | None = None  # `ledger.user_reference`, if the carrier echoes it
+    text: str = ""  # the start of the message, as the carrier quotes it
+    octets: bytes = b""  # of the PDU that said all this
     at_ms: int  # when we got it

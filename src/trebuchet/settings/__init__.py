@@ -8,6 +8,7 @@ environment over file over default) and answers a frozen `Settings`; its parts g
 from trebuchet.settings.definitions import (
     ApiSettings,
     CallbackSettings,
+    InboundSettings,
     LoggingSettings,
     OutboxSettings,
     RetentionSettings,
@@ -31,6 +32,7 @@ from trebuchet.settings.rows import Row, reference_markdown, rows, value_text
 __all__ = [
     "ApiSettings",
     "CallbackSettings",
+    "InboundSettings",
     "Loaded",
     "LoggingSettings",
     "OutboxSettings",

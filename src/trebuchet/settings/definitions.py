@@ -145,6 +145,14 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
             extra={"rule": _bearer_token},
         ),
     ] = Secret("")
+    head_timeout_s: Annotated[
+        float,
+        Meta(
+            description="Seconds in which the head of a request must arrive, and each further 64 KiB of its body.",
+            ge=0.1,
+            le=HOUR_S,
+        ),
+    ] = 10.0
     shutdown_grace_s: Annotated[
         int,
         Meta(description="Seconds that a stop waits for work under way to end.", ge=0, le=HOUR_S),
@@ -294,6 +302,19 @@ class CallbackSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 512
 
 
+class InboundSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Messages that handsets send."""
+
+    reassembly_timeout_s: Annotated[
+        int,
+        Meta(
+            description="Longest wait for missing parts of a long message, in seconds; then what is there is taken.",
+            ge=1,
+            le=DAY_S,
+        ),
+    ] = 600
+
+
 class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The simulated carrier and its handsets."""
 
@@ -337,7 +358,7 @@ class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True):
     attempts_d: Annotated[
         int,
         Meta(
-            description="Days that the record of a callback attempt is kept; 0 means for ever.",
+            description="Days that records of callback attempts and the PDUs of messages are kept; 0 means for ever.",
             ge=0,
             le=36_500,
         ),
@@ -370,6 +391,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     api: ApiSettings = ApiSettings()
     outbox: OutboxSettings = OutboxSettings()
     callbacks: CallbackSettings = CallbackSettings()
+    inbound: InboundSettings = InboundSettings()
     simulator: SimulatorSettings = SimulatorSettings()
     retention: RetentionSettings = RetentionSettings()
     logging: LoggingSettings = LoggingSettings()

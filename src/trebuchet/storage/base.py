@@ -20,8 +20,10 @@ from trebuchet.model.account import (
     OptOut,
     Route,
 )
+from trebuchet.model.carrierids import IdConversion
 from trebuchet.model.events import Announcement, Attempt, CallbackItem, Event
-from trebuchet.model.message import Delivery, Message, Segment, WorkItem
+from trebuchet.model.message import Delivery, Message, Pdu, Segment, WorkItem
+from trebuchet.model.parts import HeldPart, Holding, PartsTaken
 from trebuchet.model.receipt import Receipt
 
 WorkKey = tuple[str, int]  # message id, recipient
@@ -40,8 +42,8 @@ class IdempotencyKey(msgspec.Struct, frozen=True):
 class Accept(msgspec.Struct, frozen=True):
     """A new message, outbound or inbound, with everything that follows from it at once.
 
-    Result: None, or, if the idempotency key was used before with the same request, the first Message.
-    Error: IdempotencyMismatch if it was used with another request.
+    Result: None; or, if the idempotency key was used before with the same request, the first Message; or
+    PartsGone. Error: IdempotencyMismatch if the key was used with another request.
     """
 
     message: Message
@@ -49,6 +51,30 @@ class Accept(msgspec.Struct, frozen=True):
     work: Sequence[WorkItem] = ()
     announcements: Sequence[Announcement] = ()
     idempotency: IdempotencyKey | None = None
+    parts: PartsTaken | None = None  # what it was made of; deleted with it
+
+
+class PartsGone(msgspec.Struct, frozen=True):
+    """The message was not stored: the parts that it was made of were taken by another, or more have come."""
+
+
+class HoldPart(msgspec.Struct, frozen=True):
+    """Keep one part of a long inbound message, if `model.parts.hold` says so. Result: PartHeld."""
+
+    part: HeldPart
+    stale_before_ms: int
+
+
+class PartHeld(msgspec.Struct, frozen=True):
+    holding: Holding
+    parts: Sequence[HeldPart]  # the whole set if COMPLETE, the earlier one if IN_THE_WAY; by number
+    total: int  # parts that are now held, of all messages
+
+
+class DropParts(msgspec.Struct, frozen=True):
+    """Forget parts that can be made into nobody's message. Result: None."""
+
+    parts: PartsTaken
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -86,6 +112,7 @@ class Settle(msgspec.Struct, frozen=True):
     announcements: Sequence[Announcement] = ()
     exchanges: Sequence[Exchange] = ()
     requeue: WorkItem | None = None
+    pdus: Sequence[Pdu] = ()
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -96,14 +123,37 @@ class Settled(msgspec.Struct, frozen=True):
 
 
 class RecordReceipt(msgspec.Struct, frozen=True):
-    """A carrier's receipt. Unknown ids are parked. Result: ReceiptRecorded."""
+    """A carrier's receipt. One that finds no segment is parked. Result: ReceiptRecorded.
+
+    Its id is taken as it is and then, if that is no segment's, by `conversion`: then only for a segment that
+    went to `receipt.handset`, if that is given. Last, it may be about a delivery in doubt.
+    """
 
     receipt: Receipt
+    conversion: IdConversion = IdConversion.SAME
 
 
 class ReceiptRecorded(msgspec.Struct, frozen=True):
     matched: bool
     announcements: Sequence[Announcement] = ()
+    proposal: IdConversion | None = None  # by which it would have matched exactly one segment
+
+
+class RematchParked(msgspec.Struct, frozen=True):
+    """Record again at most `limit` parked receipts of a carrier that were not recorded by `conversion` yet.
+
+    Result: Rematched. None are left when `examined` is less than `limit`.
+    """
+
+    carrier_id: str
+    conversion: IdConversion
+    limit: int
+
+
+class Rematched(msgspec.Struct, frozen=True):
+    announcements: Sequence[Announcement]
+    matched: int
+    examined: int
 
 
 class SettleCallback(msgspec.Struct, frozen=True):
@@ -148,7 +198,7 @@ class Prune(msgspec.Struct, frozen=True):
     """Delete at most `limit` rows of one kind that are older than `before_ms`. Result: how many.
 
     `what`: "messages" (only final ones whose callbacks are done, with all that belongs to them),
-    "attempts", "idempotency", "parked_receipts", "handset_messages".
+    "attempts", "pdus", "idempotency", "parked_receipts", "handset_messages".
     """
 
     what: str
@@ -205,9 +255,12 @@ class Remove(msgspec.Struct, frozen=True):
 
 Write = (
     Accept
+    | HoldPart
+    | DropParts
     | Claim
     | Settle
     | RecordReceipt
+    | RematchParked
     | SettleCallback
     | Replay
     | TimeOutReceipts
@@ -287,6 +340,7 @@ class Life(msgspec.Struct, frozen=True):
     events: Sequence[Event]
     pending: Sequence[CallbackItem]
     attempts: Sequence[Attempt]
+    pdus: Sequence[Pdu] = ()
 
 
 class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -361,6 +415,14 @@ class Store(Protocol):
         ...
 
     async def events_by_id(self, event_ids: Sequence[str]) -> list[tuple[Event, Message]]: ...
+
+    async def complete_parts(self, limit: int) -> list[list[HeldPart]]:
+        """Sets of held parts that are whole, at most `limit`: a crash came between the last part and its message."""
+        ...
+
+    async def stale_parts(self, before_ms: int, limit: int) -> list[list[HeldPart]]:
+        """Sets whose first part came before that moment, whole or not; the oldest first, at most `limit`."""
+        ...
 
     # questions of people
     async def search(self, query: MessageQuery) -> FoundPage: ...

@@ -154,6 +154,14 @@ Index(
     sqlite_where=text("receipt_due_ms IS NOT NULL"),
     postgresql_where=text("receipt_due_ms IS NOT NULL"),
 )
+# Receipts without a known id look here.
+Index(
+    "deliveries_in_doubt",
+    deliveries.c.carrier_id,
+    deliveries.c.to,
+    sqlite_where=text("state = 'IN_DOUBT'"),
+    postgresql_where=text("state = 'IN_DOUBT'"),
+)
 
 segments = _table(
     "segments",
@@ -166,8 +174,9 @@ segments = _table(
     Column("receipt_error", Text),
     Column("responded_ms", BigInteger, nullable=False),
     Column("receipt_ms", BigInteger),
+    Column("match_key", Text, nullable=False),  # what receipts are looked up by: canonical carrier_message_id
 )
-Index("segments_by_carrier_id", segments.c.carrier_message_id, segments.c.carrier_id)
+Index("segments_by_match_key", segments.c.match_key, segments.c.carrier_id)
 
 outbox = _table(
     "outbox",
@@ -203,7 +212,60 @@ parked_receipts = _table(
     Column("error_code", Integer),
     Column("error", Text, nullable=False),
     Column("reference", Text),
+    Column("handset", Text, nullable=False),
+    Column("sender", Text, nullable=False),
+    Column("user_reference", Integer),
+    Column("text", Text, nullable=False),
+    Column("octets", Text, nullable=False),  # base64
+    Column("conversion", Text, nullable=False),  # that its id was looked up with
+    Column("match_key", Text),  # of the segment that it may belong to by that conversion; null: by none
 )
+Index(
+    "parked_receipts_by_match_key",
+    parked_receipts.c.match_key,
+    parked_receipts.c.carrier_id,
+    sqlite_where=text("match_key IS NOT NULL"),
+    postgresql_where=text("match_key IS NOT NULL"),
+)
+Index(
+    "parked_receipts_by_reference",
+    parked_receipts.c.reference,
+    sqlite_where=text("reference IS NOT NULL"),
+    postgresql_where=text("reference IS NOT NULL"),
+)
+Index("parked_receipts_by_age", parked_receipts.c.at_ms)
+Index("parked_receipts_by_handset", parked_receipts.c.handset, parked_receipts.c.carrier_id)
+
+# What was exchanged about a message, octet by octet.
+pdus = _table(
+    "pdus",
+    Column("message_id", Text, primary_key=True),
+    Column("recipient", Integer, primary_key=True),
+    Column("at_ms", BigInteger, primary_key=True),
+    Column("place", Integer, primary_key=True),
+    Column("lane", Text, nullable=False),
+    Column("direction", Text, nullable=False),
+    Column("octets", Text, nullable=False),  # base64
+    CheckConstraint("direction in ('out', 'in')", name="pdus_direction"),
+)
+
+# Parts of long inbound messages, until all of them are there.
+parts = _table(
+    "parts",
+    Column("carrier_id", Text, primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("destination", Text, primary_key=True),
+    Column("reference", Integer, primary_key=True),
+    Column("width", Integer, primary_key=True),
+    Column("total", Integer, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("encoding", Text, nullable=False),
+    Column("octets", Text, nullable=False),  # base64
+    Column("single_shift", Integer, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("carrier_message_id", Text, nullable=False),
+)
+Index("parts_by_age", parts.c.received_ms)
 
 events = _table(
     "events",

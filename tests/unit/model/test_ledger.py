@@ -186,3 +186,22 @@ def test_an_error_code_is_announced_with_failures_only() -> None:
     """A delivery that is in doubt may have one from an earlier try."""
     said = ledger.announcement(delivery(error_code=4720), EventType.DELIVERED, APPLICATION, Kind.SMS, NOW)
     assert said.event.error_code is None
+
+
+# ---- the number that submits are marked with ----
+
+
+@given(st.text("0123456789abcdefghijklmnopqrstuvwxyz", min_size=1), st.integers(-1, 300), st.integers(0, 254))
+def test_a_user_reference_fits_its_field(message_id: str, recipient: int, number: int) -> None:
+    """16 bits, and never 0, which some carriers take for none; always the same for a segment."""
+    reference = ledger.user_reference(message_id, recipient, number)
+    assert 1 <= reference <= 0xFFFF
+    assert reference == ledger.user_reference(message_id, recipient, number)
+
+
+def test_user_references_tell_segments_apart() -> None:
+    """Those of one message all; of a thousand messages hardly any two are alike."""
+    of_one = {ledger.user_reference("1767225600000aaaaaaaaaaaaaaaa", 0, number) for number in range(20)}
+    of_many = {ledger.user_reference(f"{T0 + number}aaaaaaaaaaaaaaaa", 0, 0) for number in range(1000)}
+    assert len(of_one) == 20
+    assert len(of_many) > 980

@@ -15,15 +15,18 @@ from trebuchet.carriers.base import (
     RetryAt,
     Shipment,
     Snooze,
+    Surroundings,
 )
 from trebuchet.carriers.simulator import SimulatorSettings, build, parse_settings
 from trebuchet.carriers.simulator.link import outcome_of
 from trebuchet.clock import ManualClock
 from trebuchet.model.account import Carrier
+from trebuchet.model.carrierids import IdConversion
 from trebuchet.model.receipt import Receipt
 from trebuchet.simulator.base import Reply
 from trebuchet.simulator.network import SimulatedNetwork
 from trebuchet.simulator.scenario import Answer
+from trebuchet.telemetry import Telemetry
 
 pytestmark = pytest.mark.anyio
 
@@ -44,7 +47,9 @@ class Counted:
     def room(self) -> None:
         self.rooms += 1
 
-    def receipt(self, receipt: Receipt) -> Any:
+    def receipt(
+        self, receipt: Receipt, conversion: IdConversion = IdConversion.SAME, *, learn: bool = False
+    ) -> Any:
         raise AssertionError(receipt)
 
     def inbound(self, part: InboundPart) -> Any:
@@ -94,7 +99,7 @@ async def rated(segments_per_s: int) -> tuple[Any, Counted, ManualClock]:
         clock, random.Random(1), delay_min_ms=10**6, delay_max_ms=10**6, ledger=MemoryLedger()
     )
     carrier = Carrier(id="sim", kind="simulator", settings={"segments_per_s": segments_per_s})
-    link = build(clock, network, carrier, reports)
+    link = build(carrier, reports, Surroundings(clock, network, Telemetry()))
     await link.start()
     return link, reports, clock
 

@@ -6,7 +6,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, StaticPool, Table, create_engine
 
-from trebuchet.model import account, events, message
+from trebuchet.model import account, events, message, parts, receipt
 from trebuchet.model.status import State
 from trebuchet.storage import base, migrations, schema
 from trebuchet.storage.migrations import run
@@ -24,6 +24,8 @@ FILLED = {
     "deliveries": message.Delivery,
     "segments": message.Segment,
     "exchanges": base.Exchange,
+    "pdus": message.Pdu,
+    "parts": parts.HeldPart,
     "events": events.Event,
     "callbacks": events.CallbackItem,
     "attempts": events.Attempt,
@@ -44,6 +46,12 @@ def test_a_work_row_is_a_work_item_and_its_claim() -> None:
     """The claim is the store's own."""
     columns = [column.name for column in schema.outbox.columns]
     assert columns == [*message.WorkItem.__struct_fields__, "claimed_ms"]
+
+
+def test_a_parked_receipt_is_a_receipt_and_how_its_id_was_read() -> None:
+    """The conversion, and the key of the segment that it may belong to by that, are the store's own."""
+    columns = {column.name for column in schema.parked_receipts.columns}
+    assert columns == {*receipt.Receipt.__struct_fields__, "conversion", "match_key"}
 
 
 @pytest.mark.parametrize(("table", "struct"), FILLED.items(), ids=FILLED)
@@ -142,8 +150,9 @@ _NULLS = "NULL, NULL, NULL, NULL"
         ),
         (_MESSAGE.format("?, 'sms'", _NULLS), message.Direction),
         (_MESSAGE.format("'out', ?", _NULLS), message.Kind),
+        ("INSERT INTO pdus VALUES ('m', 0, 0, 0, '', ?, '')", message.Direction),
     ],
-    ids=["state", "direction", "kind"],
+    ids=["state", "direction", "kind", "direction of a PDU"],
 )
 def test_the_database_refuses_values_that_no_enum_has(
     database: dbapi.Connection, statement: str, values: type[State]

@@ -14,6 +14,7 @@ from trebuchet.carriers.base import (
     RetryAt,
     Shipment,
     Snooze,
+    Surroundings,
 )
 from trebuchet.carriers.simulator.settings import SimulatorSettings, parse_settings
 from trebuchet.clock import Clock, Timer
@@ -180,9 +181,8 @@ class SimulatorLink:
             self._reports.room()
 
 
-def build(
-    clock: Clock, network: SimulatedNetwork, carrier: Carrier, reports: CarrierReports
-) -> SimulatorLink:
+def build(carrier: Carrier, reports: CarrierReports, surroundings: Surroundings) -> SimulatorLink:
     """The link of a carrier record. Raises ValueError for settings that are wrong."""
     settings = parse_settings(carrier.settings)
+    clock, network = surroundings.clock, surroundings.network
     return SimulatorLink(carrier.id, settings, clock=clock, network=network, reports=reports)

@@ -151,24 +151,6 @@ CREATE TABLE deliveries (
 
 CREATE INDEX deliveries_awaiting_receipt ON deliveries (receipt_due_ms) WHERE receipt_due_ms IS NOT NULL;
 
-CREATE TABLE segments (
-	message_id TEXT NOT NULL,
-	recipient INTEGER NOT NULL,
-	number INTEGER NOT NULL,
-	carrier_id TEXT NOT NULL,
-	carrier_message_id TEXT NOT NULL,
-	state TEXT NOT NULL,
-	receipt_error TEXT,
-	responded_ms BIGINT NOT NULL,
-	receipt_ms BIGINT,
-	PRIMARY KEY (message_id, recipient, number, carrier_message_id)
-)
- WITHOUT ROWID
-
-;
-
-CREATE INDEX segments_by_carrier_id ON segments (carrier_message_id, carrier_id);
-
 CREATE TABLE exchanges (
 	message_id TEXT NOT NULL,
 	recipient INTEGER NOT NULL,
@@ -178,20 +160,6 @@ CREATE TABLE exchanges (
 	error_code INTEGER,
 	description TEXT NOT NULL,
 	PRIMARY KEY (message_id, recipient, at_ms, what)
-)
- WITHOUT ROWID
-
-;
-
-CREATE TABLE parked_receipts (
-	carrier_id TEXT NOT NULL,
-	carrier_message_id TEXT NOT NULL,
-	at_ms BIGINT NOT NULL,
-	state TEXT NOT NULL,
-	error_code INTEGER,
-	error TEXT NOT NULL,
-	reference TEXT,
-	PRIMARY KEY (carrier_id, carrier_message_id, at_ms, state)
 )
  WITHOUT ROWID
 
@@ -284,9 +252,95 @@ CREATE TABLE handset_messages (
 
 ;
 
+CREATE INDEX deliveries_in_doubt ON deliveries (carrier_id, "to") WHERE state = 'IN_DOUBT';
+
+CREATE TABLE segments (
+	message_id TEXT NOT NULL,
+	recipient INTEGER NOT NULL,
+	number INTEGER NOT NULL,
+	carrier_id TEXT NOT NULL,
+	carrier_message_id TEXT NOT NULL,
+	state TEXT NOT NULL,
+	receipt_error TEXT,
+	responded_ms BIGINT NOT NULL,
+	receipt_ms BIGINT,
+	match_key TEXT NOT NULL,
+	PRIMARY KEY (message_id, recipient, number, carrier_message_id)
+)
+ WITHOUT ROWID
+
+;
+
+CREATE INDEX segments_by_match_key ON segments (match_key, carrier_id);
+
+CREATE TABLE parked_receipts (
+	carrier_id TEXT NOT NULL,
+	carrier_message_id TEXT NOT NULL,
+	at_ms BIGINT NOT NULL,
+	state TEXT NOT NULL,
+	error_code INTEGER,
+	error TEXT NOT NULL,
+	reference TEXT,
+	handset TEXT NOT NULL,
+	sender TEXT NOT NULL,
+	user_reference INTEGER,
+	text TEXT NOT NULL,
+	octets TEXT NOT NULL,
+	conversion TEXT NOT NULL,
+	match_key TEXT,
+	PRIMARY KEY (carrier_id, carrier_message_id, at_ms, state)
+)
+ WITHOUT ROWID
+
+;
+
+CREATE INDEX parked_receipts_by_match_key ON parked_receipts (match_key, carrier_id) WHERE match_key IS NOT NULL;
+
+CREATE INDEX parked_receipts_by_reference ON parked_receipts (reference) WHERE reference IS NOT NULL;
+
+CREATE INDEX parked_receipts_by_age ON parked_receipts (at_ms);
+
+CREATE INDEX parked_receipts_by_handset ON parked_receipts (handset, carrier_id);
+
+CREATE TABLE pdus (
+	message_id TEXT NOT NULL,
+	recipient INTEGER NOT NULL,
+	at_ms BIGINT NOT NULL,
+	place INTEGER NOT NULL,
+	lane TEXT NOT NULL,
+	direction TEXT NOT NULL,
+	octets TEXT NOT NULL,
+	PRIMARY KEY (message_id, recipient, at_ms, place),
+	CONSTRAINT pdus_direction CHECK (direction in ('out', 'in'))
+)
+ WITHOUT ROWID
+
+;
+
+CREATE TABLE parts (
+	carrier_id TEXT NOT NULL,
+	source TEXT NOT NULL,
+	destination TEXT NOT NULL,
+	reference INTEGER NOT NULL,
+	width INTEGER NOT NULL,
+	total INTEGER NOT NULL,
+	number INTEGER NOT NULL,
+	encoding TEXT NOT NULL,
+	octets TEXT NOT NULL,
+	single_shift INTEGER NOT NULL,
+	received_ms BIGINT NOT NULL,
+	carrier_message_id TEXT NOT NULL,
+	PRIMARY KEY (carrier_id, source, destination, reference, width, total, number)
+)
+ WITHOUT ROWID
+
+;
+
+CREATE INDEX parts_by_age ON parts (received_ms);
+
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL,
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0001');
+INSERT INTO alembic_version (version_num) VALUES ('0002');

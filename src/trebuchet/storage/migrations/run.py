@@ -17,8 +17,8 @@ def revisions() -> list[str]:
     return [script.revision for script in _SCRIPTS.walk_revisions()]
 
 
-def upgrade(connection: dbapi.Connection) -> None:
-    """Carry out every script that is newer than the database, all in one transaction."""
+def upgrade(connection: dbapi.Connection, to: str = "head") -> None:
+    """Carry out every script that is newer than the database, up to a revision, all in one transaction."""
     engine = create_engine(
         "sqlite+pysqlite://", module=dbapi.driver, creator=lambda: connection, poolclass=StaticPool
     )
@@ -28,6 +28,6 @@ def upgrade(connection: dbapi.Connection) -> None:
         context = MigrationContext.configure(bound)
         done = context.get_current_revision()
         with Operations.context(context):
-            for script in reversed(list(_SCRIPTS.iterate_revisions("head", done))):
+            for script in reversed(list(_SCRIPTS.iterate_revisions(to, done))):
                 script.module.upgrade()
-        context.stamp(_SCRIPTS, "head")
+        context.stamp(_SCRIPTS, to)

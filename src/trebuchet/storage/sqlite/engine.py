@@ -19,6 +19,7 @@ from trebuchet.errors import StorageError, StorageUnavailable, TrebuchetError
 from trebuchet.model.account import Directory
 from trebuchet.model.events import Event
 from trebuchet.model.message import Message
+from trebuchet.model.parts import HeldPart
 from trebuchet.model.receipt import Receipt
 from trebuchet.storage.base import (
     DueCallback,
@@ -31,6 +32,7 @@ from trebuchet.storage.base import (
     MessageQuery,
     Prune,
     QueueDepths,
+    RematchParked,
     Replay,
     TimeOutReceipts,
     Write,
@@ -42,16 +44,18 @@ T = TypeVar("T")
 Done = Callable[[Sequence[Any]], None]
 
 # Changes that read or touch many rows: carried out beside the event loop.
-_LONG = frozenset({ExpireWork, Prune, Replay, TimeOutReceipts})
+_LONG = frozenset({ExpireWork, Prune, RematchParked, Replay, TimeOutReceipts})
 
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
     "PRAGMA busy_timeout = 5000",
-    "PRAGMA cache_size = -65536",  # 64 MiB
     "PRAGMA temp_store = MEMORY",
 )
+# The writer's keeps the pages that every batch touches; a reader's is filled by whatever was scanned last.
+_WRITER_CACHE_KIB = 64 * 1024
+_READER_CACHE_KIB = 8 * 1024
 
 
 class SqliteStore:
@@ -83,7 +87,7 @@ class SqliteStore:
         try:
             # The log files beside it get the same mode: texts and callback passwords are nobody else's.
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
-            connection = self._connect()
+            connection = self._connect(_WRITER_CACHE_KIB)
             migrate_if_needed(connection, self._path)
             return _Batches(connection, BatchWriter(connection))
         except (dbapi.Error, OSError, TrebuchetError) as error:
@@ -124,10 +128,11 @@ class SqliteStore:
         self._under_way -= 1
         done(results)
 
-    def _connect(self) -> dbapi.Connection:
+    def _connect(self, cache_kib: int) -> dbapi.Connection:
         connection = dbapi.connect(self._path)
         for pragma in _PRAGMAS:
             connection.execute(pragma)
+        connection.execute(f"PRAGMA cache_size = {-cache_kib}")
         return connection
 
     # ---- reading ----
@@ -139,7 +144,7 @@ class SqliteStore:
     def _read_now(self, function: Callable[..., T], args: tuple[Any, ...]) -> T:
         connection: dbapi.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self._local.connection = self._connect()
+            connection = self._local.connection = self._connect(_READER_CACHE_KIB)
             self._reading.append(connection)
         try:
             return function(connection, *args)
@@ -179,6 +184,12 @@ class SqliteStore:
 
     async def events_by_id(self, event_ids: Sequence[str]) -> list[tuple[Event, Message]]:
         return await self._read(reads.events_by_id, event_ids)
+
+    async def complete_parts(self, limit: int) -> list[list[HeldPart]]:
+        return await self._read(reads.complete_parts, limit)
+
+    async def stale_parts(self, before_ms: int, limit: int) -> list[list[HeldPart]]:
+        return await self._read(reads.stale_parts, before_ms, limit)
 
     async def search(self, query: MessageQuery) -> FoundPage:
         return await self._read(reads.search, query)

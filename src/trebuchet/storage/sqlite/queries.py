@@ -8,7 +8,9 @@ import msgspec
 from trebuchet.model.account import Account, Application, Carrier, Credential, Number, OptOut, Route
 from trebuchet.model.address import TOLL_FREE_PREFIXES, NumberClass
 from trebuchet.model.events import Attempt, CallbackItem, Event
-from trebuchet.model.message import Delivery, Message, Segment, WorkItem
+from trebuchet.model.message import Delivery, Message, Pdu, Segment, WorkItem
+from trebuchet.model.parts import HeldPart, PartsKey
+from trebuchet.model.receipt import Receipt
 from trebuchet.storage.base import Exchange, HandsetMessage
 
 
@@ -121,6 +123,30 @@ SELECT {_ITEM} FROM callbacks AS c WHERE c.event_id >= ?1 || '-' AND c.event_id 
 ATTEMPTS_OF = f"""
 SELECT {columns(Attempt, "a")} FROM attempts AS a
 WHERE a.event_id >= ?1 || '-' AND a.event_id < ?1 || '.' ORDER BY a.started_ms, a.event_id"""
+PDUS_OF = f"""
+SELECT {columns(Pdu, "p")} FROM pdus AS p WHERE p.message_id = ? ORDER BY p.at_ms, p.place, p.recipient"""
+
+# ---- parts of inbound messages ----
+
+_SET = columns(PartsKey, "p")
+_PARTS_OF_SETS = f"""
+SELECT {columns(HeldPart, "p")} FROM sets AS k CROSS JOIN parts AS p
+ON {" AND ".join(f'p."{name}" = k."{name}"' for name in PartsKey.__struct_fields__)}
+ORDER BY k.began_ms, {_SET}, p.number"""
+
+# limit
+COMPLETE_PARTS = f"""
+WITH sets AS (
+    SELECT {_SET}, min(p.received_ms) AS began_ms FROM parts AS p
+    GROUP BY {_SET} HAVING count(*) = p.total LIMIT ?
+) {_PARTS_OF_SETS}"""
+
+# before_ms, limit. By age, although the key would spare the sorting: most parts are young.
+STALE_PARTS = f"""
+WITH sets AS (
+    SELECT {_SET}, min(p.received_ms) AS began_ms FROM parts AS p INDEXED BY parts_by_age
+    WHERE p.received_ms < ? GROUP BY {_SET} ORDER BY began_ms LIMIT ?
+) {_PARTS_OF_SETS}"""
 
 # ---- figures ----
 
@@ -138,10 +164,11 @@ WHERE o.claimed_ms IS NULL AND (
     OR m.source IN (SELECT "number" FROM numbers WHERE segments_per_s IS NOT NULL))
 GROUP BY m.account_id, m.source"""
 
+# A parked receipt, and the conversion that it was recorded with.
+PARKED = columns(Receipt, "p") + ', p."conversion"'
+
 # limit; the newest
-UNMATCHED_RECEIPTS = """
-SELECT carrier_id, carrier_message_id, state, error_code, error, reference, at_ms
-FROM parked_receipts ORDER BY at_ms DESC LIMIT ?"""
+UNMATCHED_RECEIPTS = f"SELECT {PARKED} FROM parked_receipts AS p ORDER BY p.at_ms DESC LIMIT ?"
 
 # first network id, limit; the newest
 HANDSET_TAIL = f"""

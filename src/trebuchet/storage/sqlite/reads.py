@@ -4,6 +4,7 @@ What each promises is said in `storage.base.Store`. Each is a fixed number of st
 of rows.
 """
 
+from base64 import b64decode
 from collections.abc import Sequence
 from itertools import groupby
 from operator import itemgetter
@@ -26,7 +27,8 @@ from trebuchet.model.account import (
     Route,
 )
 from trebuchet.model.events import Attempt, CallbackItem, Event, EventType
-from trebuchet.model.message import Delivery, Direction, Kind, Message, Segment, WorkItem
+from trebuchet.model.message import Delivery, Direction, Kind, Message, Pdu, Segment, WorkItem
+from trebuchet.model.parts import HeldPart
 from trebuchet.model.receipt import Receipt, ReceiptState
 from trebuchet.model.status import State
 from trebuchet.storage.base import (
@@ -85,6 +87,35 @@ def message_from_row(row: Row) -> Message:
 
 def delivery_from_row(row: Row) -> Delivery:
     return Delivery(row[0], row[1], row[2], _STATES[row[3]], *row[4:])
+
+
+def receipt_from_row(row: Row) -> Receipt:
+    """From the columns of `queries.PARKED`."""
+    return Receipt(
+        carrier_id=row[0],
+        carrier_message_id=row[1],
+        state=ReceiptState(row[2]),
+        error_code=row[3],
+        error=row[4],
+        reference=row[5],
+        handset=row[6],
+        sender=row[7],
+        user_reference=row[8],
+        text=row[9],
+        octets=b64decode(row[10]),
+        at_ms=row[11],
+    )
+
+
+def part_from_row(row: Row) -> HeldPart:
+    octets = b64decode(row[8])
+    return HeldPart(
+        row[0], row[1], row[2], row[3], row[4], row[5], row[6], row[7], octets, row[9], row[10], row[11]
+    )
+
+
+def _pdu_from_row(row: Row) -> Pdu:
+    return Pdu(row[0], row[1], row[2], row[3], row[4], row[5], b64decode(row[6]))
 
 
 def _event_from_row(row: Row) -> Event:
@@ -204,6 +235,23 @@ def events_by_id(connection: Connection, event_ids: Sequence[str]) -> list[tuple
     return [(_event_from_row(row[:width]), message_from_row(row[width:])) for row in rows]
 
 
+# ---- parts of inbound messages ----
+
+
+def complete_parts(connection: Connection, limit: int) -> list[list[HeldPart]]:
+    """Reads an entry of the table per held part."""
+    return _sets(connection, sql.COMPLETE_PARTS, (limit,))
+
+
+def stale_parts(connection: Connection, before_ms: int, limit: int) -> list[list[HeldPart]]:
+    return _sets(connection, sql.STALE_PARTS, (before_ms, limit))
+
+
+def _sets(connection: Connection, statement: str, parameters: Row) -> list[list[HeldPart]]:
+    parts = [part_from_row(row) for row in connection.execute(statement, parameters)]
+    return [list(group) for _, group in groupby(parts, lambda part: part.key)]
+
+
 # ---- questions of people ----
 
 
@@ -226,6 +274,7 @@ def life(connection: Connection, message_id: str) -> Life | None:
             events=[_event_from_row(r) for r in rows(sql.EVENTS_OF)],
             pending=[CallbackItem(*r) for r in rows(sql.CALLBACKS_OF)],
             attempts=[Attempt(*r) for r in rows(sql.ATTEMPTS_OF)],
+            pdus=[_pdu_from_row(r) for r in rows(sql.PDUS_OF)],
         )
     finally:
         connection.execute("COMMIT")
@@ -343,18 +392,7 @@ def pacing(connection: Connection) -> dict[tuple[str, str], int]:
 
 def unmatched_receipts(connection: Connection, limit: int) -> list[Receipt]:
     """The newest first."""
-    return [
-        Receipt(
-            carrier_id=row[0],
-            carrier_message_id=row[1],
-            state=ReceiptState(row[2]),
-            error_code=row[3],
-            error=row[4],
-            reference=row[5],
-            at_ms=row[6],
-        )
-        for row in connection.execute(sql.UNMATCHED_RECEIPTS, (limit,))
-    ]
+    return [receipt_from_row(row) for row in connection.execute(sql.UNMATCHED_RECEIPTS, (limit,))]
 
 
 def handset_tail(connection: Connection, since_ms: int, limit: int) -> list[HandsetMessage]:

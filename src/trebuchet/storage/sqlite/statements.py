@@ -6,8 +6,11 @@ beside the database instead of fighting it for the lock row by row (measured wit
 """
 
 from trebuchet.model.events import Attempt, CallbackItem, Event
-from trebuchet.model.message import Delivery, Message, Segment, WorkItem
+from trebuchet.model.message import Delivery, Message, Pdu, Segment, WorkItem
+from trebuchet.model.parts import HeldPart, PartsKey
+from trebuchet.model.receipt import Receipt
 from trebuchet.storage.base import Exchange, HandsetMessage
+from trebuchet.storage.sqlite.queries import PARKED
 
 
 def _columns(struct: type) -> tuple[str, ...]:
@@ -37,10 +40,11 @@ INSERT_ATTEMPTS = _insert("attempts", _columns(Attempt), "INSERT OR REPLACE")
 INSERT_SEGMENTS = _insert("segments", SEGMENT, "INSERT OR REPLACE")
 INSERT_EXCHANGES = _insert("exchanges", _columns(Exchange), "INSERT OR REPLACE")
 INSERT_HANDSET = _insert("handset_messages", _columns(HandsetMessage), "INSERT OR REPLACE")
+INSERT_PDUS = _insert("pdus", _columns(Pdu), "INSERT OR REPLACE")
+INSERT_PARTS = _insert("parts", _columns(HeldPart))
+# rows: Receipt, conversion, match_key
 INSERT_PARKED = _insert(
-    "parked_receipts",
-    ("carrier_id", "carrier_message_id", "at_ms", "state", "error_code", "error", "reference"),
-    "INSERT OR REPLACE",
+    "parked_receipts", (*_columns(Receipt), "conversion", "match_key"), "INSERT OR REPLACE"
 )
 
 # rows: [message_id, recipient, claimed_ms]
@@ -82,11 +86,11 @@ UPDATE segments SET state = k.value->>4, receipt_error = k.value->>5, receipt_ms
 FROM json_each(?) AS k WHERE message_id = k.value->>0 AND recipient = k.value->>1
 AND number = k.value->>2 AND carrier_message_id = k.value->>3"""
 
-# keys: [carrier_id, carrier_message_id]; newest message first, because carriers use their ids again
-SEGMENTS_BY_CARRIER_ID = f"""
+# keys: [carrier_id, match_key]; newest message first, because carriers use their ids again
+SEGMENTS_BY_KEY = f"""
 SELECT m.application_id, m.kind, m.segment_count, {_names(SEGMENT, "s.")}, {_names(DELIVERY, "d.")}
 FROM json_each(?) AS k
-CROSS JOIN segments AS s ON s.carrier_message_id = k.value->>1 AND s.carrier_id = k.value->>0
+CROSS JOIN segments AS s ON s.match_key = k.value->>1 AND s.carrier_id = k.value->>0
 CROSS JOIN deliveries AS d ON d.message_id = s.message_id AND d.recipient = s.recipient
 CROSS JOIN messages AS m ON m.id = s.message_id
 ORDER BY s.message_id DESC"""
@@ -106,24 +110,72 @@ FROM json_each(?) AS k
 CROSS JOIN deliveries AS d ON d.message_id = k.value->>0 AND d.recipient = k.value->>1
 CROSS JOIN messages AS m ON m.id = d.message_id"""
 
-# keys: [carrier_id, carrier_message_id]
-PARKED_BY_CARRIER_ID = """
-SELECT p.carrier_id, p.carrier_message_id, p.at_ms, p.state, p.error_code, p.error, p.reference
-FROM json_each(?) AS k
+_DOUBT = (
+    f"m.application_id, m.kind, m.segment_count, m.source, m.text, m.received_ms, {_names(DELIVERY, 'd.')}"
+)
+
+# keys: [message_id, recipient]
+DOUBTS_BY_KEY = f"""
+SELECT {_DOUBT} FROM json_each(?) AS k
+CROSS JOIN deliveries AS d ON d.message_id = k.value->>0 AND d.recipient = k.value->>1 AND d.state = 'IN_DOUBT'
+CROSS JOIN messages AS m ON m.id = d.message_id"""
+
+# keys: [carrier_id, handset, our number]
+DOUBTS_BY_HANDSET = f"""
+SELECT {_DOUBT} FROM json_each(?) AS k
+CROSS JOIN deliveries AS d ON d.carrier_id = k.value->>0 AND d."to" = k.value->>1 AND d.state = 'IN_DOUBT'
+CROSS JOIN messages AS m ON m.id = d.message_id AND m.source = k.value->>2"""
+
+# A unary plus keeps SQLite off the primary key, of which it would walk all rows of the carrier.
+
+# keys: [carrier_id, carrier_message_id, match_key] of segments
+PARKED_FOR_SEGMENTS = f"""
+SELECT {PARKED} FROM json_each(?1) AS k
 CROSS JOIN parked_receipts AS p ON p.carrier_id = k.value->>0 AND p.carrier_message_id = k.value->>1
-ORDER BY p.at_ms"""
+UNION SELECT {PARKED} FROM json_each(?1) AS k
+CROSS JOIN parked_receipts AS p ON p.match_key = k.value->>2 AND +p.carrier_id = k.value->>0"""
 
-# keys: reference
-PARKED_BY_REFERENCE = """
-SELECT carrier_id, carrier_message_id, at_ms, state, error_code, error, reference
-FROM parked_receipts WHERE reference IN (SELECT value FROM json_each(?)) ORDER BY at_ms"""
+# keys: [message_id, recipient] of deliveries in doubt; what names them, or is about their two numbers
+_REFERENCE = "(k.value->>0) || '/' || (k.value->>1)"
+PARKED_FOR_DOUBTS = f"""
+SELECT {PARKED} FROM json_each(?1) AS k
+CROSS JOIN parked_receipts AS p ON p.reference >= {_REFERENCE} || '/' AND p.reference < {_REFERENCE} || '0'
+UNION SELECT {PARKED} FROM json_each(?1) AS k
+CROSS JOIN deliveries AS d ON d.message_id = k.value->>0 AND d.recipient = k.value->>1
+CROSS JOIN messages AS m ON m.id = d.message_id
+CROSS JOIN parked_receipts AS p ON p.handset = d."to" AND +p.carrier_id = d.carrier_id
+    AND p.sender = m.source AND p.at_ms >= m.received_ms"""
 
-# keys: [carrier_id, carrier_message_id]
+# carrier_id, conversion, limit
+PARKED_OF_CARRIER = f"""
+SELECT {PARKED} FROM parked_receipts AS p WHERE p.carrier_id = ? AND p.conversion <> ? LIMIT ?"""
+
+# keys: [carrier_id, carrier_message_id, at_ms, state]
 DELETE_PARKED = """
-DELETE FROM parked_receipts
-WHERE (carrier_id, carrier_message_id) IN (SELECT value->>0, value->>1 FROM json_each(?))"""
+DELETE FROM parked_receipts WHERE (carrier_id, carrier_message_id, at_ms, state) IN
+    (SELECT value->>0, value->>1, value->>2, value->>3 FROM json_each(?))"""
 
-COUNT_PARKED = "SELECT count(*) FROM parked_receipts"
+ANY_PARKED = "SELECT EXISTS (SELECT 1 FROM parked_receipts)"
+
+# ---- parts of inbound messages ----
+
+_SET = PartsKey.__struct_fields__
+_OF_SET = " AND ".join(f'p."{name}" = k.value->>{place}' for place, name in enumerate(_SET))
+
+# keys: PartsKey
+PARTS_OF = f"""
+SELECT {_names(_columns(HeldPart), "p.")} FROM json_each(?) AS k CROSS JOIN parts AS p ON {_OF_SET}"""
+
+# rows: PartsKey and how many parts the set should have; the places in the array of those that have
+PARTS_AS_COUNTED = f"""
+SELECT k.key FROM json_each(?) AS k WHERE (SELECT count(*) FROM parts AS p WHERE {_OF_SET}) = k.value->>{len(_SET)}"""
+
+# keys: PartsKey
+DELETE_PARTS = f"""
+DELETE FROM parts WHERE ({_names(_SET)}) IN
+    (SELECT {", ".join(f"value->>{place}" for place in range(len(_SET)))} FROM json_each(?))"""
+
+COUNT_PARTS = "SELECT count(*) FROM parts"
 
 # keys: event id
 DELETE_CALLBACKS = "DELETE FROM callbacks WHERE event_id IN (SELECT value FROM json_each(?))"
@@ -177,6 +229,7 @@ PRUNE_MESSAGES = (
     "DELETE FROM deliveries WHERE message_id IN (SELECT value FROM json_each(?))",
     "DELETE FROM segments WHERE message_id IN (SELECT value FROM json_each(?))",
     "DELETE FROM exchanges WHERE message_id IN (SELECT value FROM json_each(?))",
+    "DELETE FROM pdus WHERE message_id IN (SELECT value FROM json_each(?))",
     f"DELETE FROM attempts WHERE event_id IN ({_EVENTS_OF})",
     f"DELETE FROM events WHERE id IN ({_EVENTS_OF})",
 )
@@ -184,6 +237,8 @@ PRUNE_MESSAGES = (
 PRUNE_ROWS = {
     "attempts": "DELETE FROM attempts WHERE (event_id, started_ms) IN"
     " (SELECT event_id, started_ms FROM attempts WHERE event_id < ? LIMIT ?)",
+    "pdus": "DELETE FROM pdus WHERE (message_id, recipient, at_ms, place) IN"
+    " (SELECT message_id, recipient, at_ms, place FROM pdus WHERE message_id < ? LIMIT ?)",
     "idempotency": 'DELETE FROM idempotency WHERE (account_id, "key") IN'
     ' (SELECT account_id, "key" FROM idempotency WHERE expires_ms < ? LIMIT ?)',
     "parked_receipts": "DELETE FROM parked_receipts WHERE (carrier_id, carrier_message_id, at_ms, state) IN"

@@ -5,30 +5,30 @@ groups makes a receipt that arrives in the same batch as the response it belongs
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import msgspec
-
 from trebuchet.errors import IdempotencyMismatch
-from trebuchet.model import errorcodes, ledger
+from trebuchet.model import carrierids, errorcodes, ledger
 from trebuchet.model.events import Announcement, CallbackItem
-from trebuchet.model.message import GROUP, Delivery, Kind, Segment
-from trebuchet.model.receipt import Receipt, ReceiptState
+from trebuchet.model.message import GROUP, Delivery, Kind
 from trebuchet.model.status import FINAL, Happening, State
 from trebuchet.storage.base import (
     Accept,
     Change,
     Claim,
     Create,
+    DropParts,
     Expired,
     ExpireWork,
+    HoldPart,
     IdempotencyKey,
+    PartsGone,
     Prune,
-    ReceiptRecorded,
     Record,
     RecordHandset,
     RecordReceipt,
+    RematchParked,
     Remove,
     Replay,
     Settle,
@@ -41,14 +41,10 @@ from trebuchet.storage.base import (
 from trebuchet.storage.sqlite import provisioning, reads
 from trebuchet.storage.sqlite import statements as sql
 from trebuchet.storage.sqlite.dbapi import Connection
-from trebuchet.storage.sqlite.tally import Tally, delivery_of, reference_key
-
-_encode = msgspec.json.Encoder().encode
-
-
-def rows_parameter(rows: Sequence[Any]) -> str:
-    """Rows, or array-like structs, as the one parameter of a statement of `statements.py`."""
-    return _encode(rows).decode()
+from trebuchet.storage.sqlite.held import hold_parts, take_parts
+from trebuchet.storage.sqlite.recording import ReceiptBook, delivery_update
+from trebuchet.storage.sqlite.rows import announce, rows_parameter, run, select
+from trebuchet.storage.sqlite.tally import delivery_of
 
 
 class BatchWriter:
@@ -56,12 +52,11 @@ class BatchWriter:
 
     def __init__(self, connection: Connection) -> None:
         self._db = connection
-        self._parked = 0
-        self.rolled_back()
+        self._book = ReceiptBook(connection)
 
     def rolled_back(self) -> None:
         """What this object remembers of the tables is read again: a transaction did not come to pass."""
-        self._parked = self._db.execute(sql.COUNT_PARKED).fetchone()[0]
+        self._book.reload()
 
     def apply(self, changes: Sequence[Write]) -> list[Any]:
         """Results in the order of `changes`. Raises on the first change that cannot be done: roll back then."""
@@ -76,15 +71,21 @@ class BatchWriter:
         return results
 
     def _run(self, statement: str, rows: Sequence[Any]) -> None:
-        if rows:
-            self._db.execute(statement, (rows_parameter(rows),))
+        run(self._db, statement, rows)
 
     # ---- accept ----
 
     def accept(self, changes: Sequence[Accept]) -> list[Any]:
         results: list[Any] = [None] * len(changes)
         new: list[Accept] = []
+        made_of = [c.parts for c in changes if c.parts is not None]
+        taken = take_parts(self._db, made_of)
         for place, change in enumerate(changes):
+            if change.parts is not None:
+                if change.parts not in taken:
+                    results[place] = PartsGone()
+                    continue
+                taken.remove(change.parts)  # also within a batch, one message is made of them
             if change.idempotency is not None:
                 results[place] = self._replayed(change, change.idempotency, new)
                 if results[place] is not None:
@@ -97,8 +98,7 @@ class BatchWriter:
         return results
 
     def _announce(self, announcements: Sequence[Announcement]) -> None:
-        self._run(sql.INSERT_EVENTS, [a.event for a in announcements])
-        self._run(sql.INSERT_CALLBACKS, [a.item for a in announcements])
+        announce(self._db, announcements)
 
     def _replayed(self, change: Accept, key: IdempotencyKey, new: Sequence[Accept]) -> Any:
         """The first message of this idempotency key, an exception, or None if the key is new (and now taken)."""
@@ -140,117 +140,50 @@ class BatchWriter:
         self._run(sql.REQUEUE_WORK, [c.requeue for c in changes if c.requeue is not None])
         self._run(sql.UPDATE_DELIVERIES, [d for c in changes for d in c.deliveries])
         segments = [s for c in changes for s in c.segments]
+        for segment in segments:
+            segment.match_key = carrierids.canonical(segment.carrier_message_id)
         self._run(sql.INSERT_SEGMENTS, segments)
         self._run(sql.INSERT_EXCHANGES, [x for c in changes for x in c.exchanges])
+        self._run(sql.INSERT_PDUS, [p for c in changes for p in c.pdus])
         announced = [
             [a for a in c.announcements if (a.event.message_id, a.event.recipient) not in final]
             for c in changes
         ]
         self._announce([a for announcements in announced for a in announcements])
-        matched = self._unpark(changes, segments) if self._parked else {}
-        results = []
-        for change, announcements in zip(changes, announced, strict=True):
-            count, late = matched.get(change.key, (0, []))
-            results.append(Settled(announcements=[*announcements, *late], matched_receipts=count))
+        doubtful = [d for c in changes for d in c.deliveries if d.state is State.IN_DOUBT]
+        late = self._book.unpark(segments, [(d.message_id, d.recipient) for d in doubtful])
+        results = [Settled(announcements) for announcements in announced]
+        if late:
+            self._add_late(changes, results, late)
         return results
 
+    @staticmethod
+    def _add_late(
+        changes: Sequence[Settle],
+        results: list[Settled],
+        late: Mapping[WorkKey, tuple[int, Sequence[Announcement]]],
+    ) -> None:
+        """What receipts that had been waiting bring goes to the settlement of their delivery."""
+        places = {(d.message_id, d.recipient): place for place, c in enumerate(changes) for d in c.deliveries}
+        for key, (count, announcements) in late.items():
+            place = places.get(key, 0)  # of another delivery in doubt: announced all the same
+            settled = results[place]
+            results[place] = Settled(
+                [*settled.announcements, *announcements], settled.matched_receipts + count
+            )
+
     def _already_final(self, deliveries: Sequence[Delivery]) -> set[WorkKey]:
-        if not deliveries:
-            return set()
-        keys = rows_parameter([(d.message_id, d.recipient) for d in deliveries])
-        rows = self._db.execute(sql.DELIVERIES_BY_KEY, (keys,)).fetchall()
+        rows = select(self._db, sql.DELIVERIES_BY_KEY, [(d.message_id, d.recipient) for d in deliveries])
         stored = [delivery_of(row[3:]) for row in rows]
         return {(d.message_id, d.recipient) for d in stored if d.state in FINAL}
-
-    def _unpark(
-        self, changes: Sequence[Settle], segments: Sequence[Segment]
-    ) -> dict[WorkKey, tuple[int, list[Announcement]]]:
-        """Receipts that overtook these settlements are recorded now. Returns (how many, announced) by work key."""
-        keys = [(s.carrier_id, s.carrier_message_id) for s in segments]
-        rows = self._db.execute(sql.PARKED_BY_CARRIER_ID, (rows_parameter(keys),)).fetchall() if keys else []
-        doubtful = [d for c in changes for d in c.deliveries if d.state is State.IN_DOUBT]
-        if doubtful:
-            rows += self._parked_by_reference(doubtful)
-        if not rows:
-            return {}
-        waiting = [_parked_receipt(row) for row in rows]
-        ids = list({(r.carrier_id, r.carrier_message_id) for r in waiting})
-        self._db.execute(sql.DELETE_PARKED, (rows_parameter(ids),))
-        self._parked = self._db.execute(sql.COUNT_PARKED).fetchone()[0]
-        owner = {(s.carrier_id, s.carrier_message_id): (s.message_id, s.recipient) for s in segments}
-        work = {(d.message_id, d.recipient): c.key for c in changes for d in c.deliveries}
-        matched: dict[WorkKey, tuple[int, list[Announcement]]] = {}
-        for receipt, recorded in zip(waiting, self._record(waiting), strict=True):
-            delivery_key = owner.get((receipt.carrier_id, receipt.carrier_message_id)) or reference_key(
-                receipt
-            )
-            key = work.get(delivery_key) if delivery_key else None
-            if key is not None and recorded.matched:
-                count, announced = matched.get(key, (0, []))
-                matched[key] = (count + 1, [*announced, *recorded.announcements])
-        return matched
-
-    def _parked_by_reference(self, deliveries: Sequence[Delivery]) -> list[tuple[Any, ...]]:
-        keys = rows_parameter([(d.message_id, d.recipient) for d in deliveries])
-        counts = {row[3:5]: row[2] for row in self._db.execute(sql.DELIVERIES_BY_KEY, (keys,)).fetchall()}
-        references = [
-            f"{message_id}/{recipient}/{number}"
-            for (message_id, recipient), segments in counts.items()
-            for number in range(segments)
-        ]
-        return self._db.execute(sql.PARKED_BY_REFERENCE, (rows_parameter(references),)).fetchall()
 
     # ---- receipts ----
 
     def receipts(self, changes: Sequence[RecordReceipt]) -> list[Any]:
-        return self._record([c.receipt for c in changes])
+        return self._book.record(changes)
 
-    def _record(self, receipts: Sequence[Receipt]) -> list[ReceiptRecorded]:
-        keys = rows_parameter([(r.carrier_id, r.carrier_message_id) for r in receipts])
-        found = Tally()
-        for row in self._db.execute(sql.SEGMENTS_BY_CARRIER_ID, (keys,)).fetchall():
-            found.add(row)
-        unknown = [r for r in receipts if (r.carrier_id, r.carrier_message_id) not in found.segments]
-        if unknown:
-            self._adopt_by_reference(unknown, found)
-        recorded: list[ReceiptRecorded] = []
-        parked: list[Receipt] = []
-        for receipt in receipts:
-            entry = found.segments.get((receipt.carrier_id, receipt.carrier_message_id))
-            if entry is None:
-                parked.append(receipt)
-                recorded.append(ReceiptRecorded(matched=False))
-            else:
-                recorded.append(ReceiptRecorded(matched=True, announcements=found.note(entry, receipt)))
-        self._run(sql.INSERT_SEGMENTS, found.adopted)
-        self._run(sql.UPDATE_SEGMENTS, [_segment_update(s) for s in found.changed_segments.values()])
-        self._run(
-            sql.UPDATE_DELIVERIES_BY_RECEIPT, [_delivery_update(d) for d in found.changed_deliveries.values()]
-        )
-        self._announce(found.announced)
-        self._park(parked)
-        return recorded
-
-    def _adopt_by_reference(self, receipts: Sequence[Receipt], found: Tally) -> None:
-        """A receipt of a submit whose response was lost carries our reference if the carrier echoes it."""
-        keys = {key for r in receipts if (key := reference_key(r))}
-        if not keys:
-            return
-        wanted = rows_parameter(list(keys))
-        for row in self._db.execute(sql.DELIVERIES_BY_KEY, (wanted,)).fetchall():
-            found.doubt(row)
-        for row in self._db.execute(sql.SEGMENTS_BY_DELIVERY, (wanted,)).fetchall():
-            found.add(row)
-        for receipt in receipts:
-            found.adopt(receipt)
-
-    def _park(self, receipts: Sequence[Receipt]) -> None:
-        rows = [
-            (r.carrier_id, r.carrier_message_id, r.at_ms, r.state, r.error_code, r.error, r.reference)
-            for r in receipts
-        ]
-        self._run(sql.INSERT_PARKED, rows)
-        self._parked += len(rows)
+    def rematch(self, changes: Sequence[RematchParked]) -> list[Any]:
+        return [self._book.rematch(change) for change in changes]
 
     def time_out_receipts(self, changes: Sequence[TimeOutReceipts]) -> list[Any]:
         results = []
@@ -270,7 +203,7 @@ class BatchWriter:
             deliveries.append(delivery)
             if event_type is not None:
                 announced.append(ledger.announcement(delivery, event_type, row[0], Kind(row[1]), now_ms))
-        self._run(sql.UPDATE_DELIVERIES_BY_RECEIPT, [_delivery_update(d) for d in deliveries])
+        self._run(sql.UPDATE_DELIVERIES_BY_RECEIPT, [delivery_update(d) for d in deliveries])
         self._announce(announced)
         return announced
 
@@ -312,6 +245,13 @@ class BatchWriter:
 
     # ---- the rest ----
 
+    def hold_parts(self, changes: Sequence[HoldPart]) -> list[Any]:
+        return hold_parts(self._db, changes)
+
+    def drop_parts(self, changes: Sequence[DropParts]) -> list[Any]:
+        take_parts(self._db, [change.parts for change in changes])
+        return [None] * len(changes)
+
     def record_handset(self, changes: Sequence[RecordHandset]) -> list[Any]:
         self._run(sql.INSERT_HANDSET, [m for c in changes for m in c.messages])
         return [None] * len(changes)
@@ -336,7 +276,7 @@ class BatchWriter:
             sql.PRUNE_ROWS[change.what], (change.before_ms if by_time else bound, change.limit)
         )
         if change.what == "parked_receipts":
-            self._parked = self._db.execute(sql.COUNT_PARKED).fetchone()[0]
+            self._book.reload()
         return cursor.rowcount
 
     def create(self, changes: Sequence[Create]) -> list[Any]:
@@ -363,10 +303,14 @@ _HANDLERS: dict[type, Any] = {
     Create: BatchWriter.create,
     Change: BatchWriter.change,
     Remove: BatchWriter.remove,
+    # Before messages are made of parts: those that came in the meantime make the set another one.
+    HoldPart: BatchWriter.hold_parts,
     Accept: BatchWriter.accept,
+    DropParts: BatchWriter.drop_parts,
     Claim: BatchWriter.claim,
     Settle: BatchWriter.settle,
     RecordReceipt: BatchWriter.receipts,
+    RematchParked: BatchWriter.rematch,
     TimeOutReceipts: BatchWriter.time_out_receipts,
     ExpireWork: BatchWriter.expire_work,
     SettleCallback: BatchWriter.settle_callbacks,
@@ -380,32 +324,3 @@ _FAILURE = {
     (Happening.RECEIPT_TIMEOUT, State.IN_DOUBT): (errorcodes.NOT_ACKNOWLEDGED, "the carrier never answered"),
     (Happening.EXPIRED, State.QUEUED): (errorcodes.EXPIRED, "its validity ended in the queue"),
 }
-
-
-def _parked_receipt(row: tuple[Any, ...]) -> Receipt:
-    return Receipt(
-        carrier_id=row[0],
-        carrier_message_id=row[1],
-        at_ms=row[2],
-        state=ReceiptState(row[3]),
-        error_code=row[4],
-        error=row[5],
-        reference=row[6],
-    )
-
-
-def _segment_update(s: Segment) -> tuple[Any, ...]:
-    return (s.message_id, s.recipient, s.number, s.carrier_message_id, s.state, s.receipt_error, s.receipt_ms)
-
-
-def _delivery_update(d: Delivery) -> tuple[Any, ...]:
-    return (
-        d.message_id,
-        d.recipient,
-        d.state,
-        d.error_code,
-        d.description,
-        d.segments_delivered,
-        d.receipt_due_ms,
-        d.final_ms,
-    )

@@ -1,0 +1,25 @@
+"""SMPP: the link to an SMSC or an aggregator. `link` submits and receives, `bind` keeps a connection up,
+`translate` turns shipments into PDUs and PDUs into reports; everything else is tables."""
+
+import random
+
+from trebuchet.carriers.base import CarrierReports, Surroundings
+from trebuchet.carriers.smpp.link import SmppLink
+from trebuchet.carriers.smpp.settings import SmppSettings, parse_settings
+from trebuchet.model.account import Carrier
+
+__all__ = ["SmppLink", "SmppSettings", "build", "parse_settings"]
+
+
+def build(carrier: Carrier, reports: CarrierReports, surroundings: Surroundings) -> SmppLink:
+    """The link of a carrier record. Raises ValueError for settings that are wrong."""
+    settings = parse_settings(carrier.settings)
+    chance = random.Random().random  # noqa: S311  # jitter between tries
+    return SmppLink(
+        carrier.id,
+        settings,
+        clock=surroundings.clock,
+        chance=chance,
+        reports=reports,
+        telemetry=surroundings.telemetry,
+    )
