@@ -327,7 +327,7 @@ class Gateway:
             random.Random(simulator.seed or None),  # noqa: S311  # delays of a pretend network
             delay_min_ms=simulator.delay_min_ms,
             delay_max_ms=simulator.delay_max_ms,
-            ledger=_Ledger(self.committer, self.store),
+            ledger=StoredLedger(self.committer, self.store),
         )
 
     # ---- HTTP ----
@@ -478,8 +478,8 @@ class Gateway:
         await self.store.close()
 
 
-class _Ledger:
-    """The simulated network's memory, kept in the gateway's database."""
+class StoredLedger:
+    """The simulated network's memory, kept in a database."""
 
     def __init__(self, committer: Committer, store: Store) -> None:
         self._committer = committer

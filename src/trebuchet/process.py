@@ -1,10 +1,13 @@
 """The gateway as a process: its event loop, its signals, and the file by which others find it."""
 
 import asyncio
+import errno
+import fcntl
 import gc
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -33,7 +36,15 @@ def serve(
 
 
 async def serve_until_stopped(gateway: Gateway, announce: Callable[[Ready], None]) -> int:
-    """Start a gateway, write `DATA/gateway.json` for those who look for it, stop it when told by a signal."""
+    """Start a gateway, write `DATA/gateway.json` for those who look for it, stop it when told by a signal.
+
+    Raises StorageUnavailable, and OSError, also when another gateway has the data folder.
+    """
+    with _sole_owner(gateway.options.data_dir):
+        return await _serve_until_stopped(gateway, announce)
+
+
+async def _serve_until_stopped(gateway: Gateway, announce: Callable[[Ready], None]) -> int:
     stopping = asyncio.Event()
 
     def stop() -> None:
@@ -54,6 +65,28 @@ async def serve_until_stopped(gateway: Gateway, announce: Callable[[Ready], None
     running.unlink(missing_ok=True)
     await gateway.stop()
     return 0
+
+
+@contextmanager
+def _sole_owner(data_dir: Path) -> Iterator[None]:
+    """Keep other gateways off the folder: two that own every lane would submit everything twice.
+
+    The lock ends with the process, however that ends.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(data_dir / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise OSError(
+            errno.EBUSY,
+            f"another gateway has the folder {data_dir}; stop it, or name another folder with --data",
+        ) from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

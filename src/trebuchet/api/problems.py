@@ -204,6 +204,15 @@ def unavailable() -> Problem:
     )
 
 
+def stopping() -> Problem:
+    """503: the gateway ends before the answer is there."""
+    return Problem(
+        503,
+        "service-unavailable",
+        "The gateway stopped before the answer was there. The request may have been accepted.",
+    )
+
+
 def other(status: int, description: str) -> Problem:
     """Any other status that the web framework answers; the type is the status in words."""
     try:

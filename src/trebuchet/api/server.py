@@ -7,6 +7,10 @@ from contextlib import contextmanager
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from trebuchet.api.problems import stopping
 
 _KEEP_ALIVE_S = 75
 
@@ -16,7 +20,7 @@ class HttpServer:
 
     def __init__(self, application: Starlette, protocol: type[asyncio.Protocol], *, grace_s: float) -> None:
         config = uvicorn.Config(
-            application,
+            _told_of_the_end(application),
             http=protocol,
             loop="none",
             lifespan="off",
@@ -56,6 +60,33 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.answering.set()
+
+
+def _told_of_the_end(app: ASGIApp) -> ASGIApp:
+    """Answers 503 to a request that is still under way when a stop waits no longer.
+
+    uvicorn cancels it then; of that it would make a trace in the log, and no answer.
+    """
+
+    async def told(scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def send_on(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await app(scope, receive, send_on)
+        except asyncio.CancelledError:
+            if not started:
+                problem = stopping()
+                response = Response(
+                    problem.encode(), problem.status, media_type="application/json;charset=utf-8"
+                )
+                await response(scope, receive, send)
+
+    return told
 
 
 def listen(host: str, port: int) -> socket.socket:

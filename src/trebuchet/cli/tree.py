@@ -26,6 +26,7 @@ MODULES = {
     "opt-outs": "resources",
     "links": "operations",
     "status": "operations",
+    "simulate": "simulate",
     "check": "configuration",
     "settings": "configuration",
     "migrate": "configuration",

@@ -11,7 +11,7 @@ from typing import Final
 _DIGITS_MAX: Final = 64
 _LEAST: Final = 6  # characters: below, hexadecimal and decimal of different ids are too often alike
 _DECIMAL: Final = re.compile(r"[0-9]+", re.ASCII)
-_HEXADECIMAL: Final = re.compile(r"(0x)?([0-9a-f]+)", re.ASCII)
+_HEXADECIMAL: Final = re.compile(r"(?:0x)?([0-9a-f]+)", re.ASCII | re.IGNORECASE)
 
 
 class IdConversion(enum.StrEnum):
@@ -38,8 +38,8 @@ def response_key(raw: str, conversion: IdConversion) -> str | None:
         return key
     if conversion is IdConversion.RESPONSE_HEX_RECEIPT_DECIMAL:
         return f"{int(key):x}" if _DECIMAL.fullmatch(key) else None
-    digits = _HEXADECIMAL.fullmatch(key)
-    return str(int(digits[2], 16)) if digits else None
+    digits = _HEXADECIMAL.fullmatch(raw.strip())  # as it came: a key has lost the 0 of 0x
+    return str(int(digits[1], 16)) if digits else None
 
 
 _PROPOSED: Final = (

@@ -4,6 +4,7 @@ The network knows nothing of carriers' links; it speaks through a `Port`, in its
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -86,6 +87,24 @@ class Ledger(Protocol):
     async def tail(self, since_ms: int, limit: int) -> list[HandsetMessage]:
         """The newest rows since a moment, oldest first."""
         ...
+
+
+class MemoryLedger:
+    """A Ledger that forgets with its process, and before that all but the newest."""
+
+    _ROWS_MAX = 10_000
+
+    def __init__(self) -> None:
+        self._rows: deque[HandsetMessage] = deque(maxlen=self._ROWS_MAX)
+
+    def record(self, messages: Sequence[HandsetMessage]) -> "asyncio.Future[None]":
+        self._rows.extend(messages)
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future.set_result(None)
+        return future
+
+    async def tail(self, since_ms: int, limit: int) -> list[HandsetMessage]:
+        return [row for row in self._rows if row.at_ms >= since_ms][-limit:]
 
 
 class NoLink(Exception):

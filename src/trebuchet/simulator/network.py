@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
+import msgspec
+
 from trebuchet.clock import Clock, Ids
 from trebuchet.model.message import Delivery, Kind
 from trebuchet.model.receipt import Receipt
@@ -83,7 +85,7 @@ class SimulatedNetwork:
         self._ids = Ids(chance.randbytes)
         self._loop = asyncio.get_running_loop()
         self._outlets: dict[str, _Outlet] = {}
-        self._turn: list[tuple[_Outlet, Submission]] = []
+        self._turn: list[tuple[_Outlet, Submission, bool]] = []
         self._recording: dict[asyncio.Future[None], Sequence[_Taken]] = {}
         self._paused_once: dict[Key, None] = {}
         self._plan = Plan(clock)
@@ -125,11 +127,14 @@ class SimulatedNetwork:
         if outlet.port is port:
             outlet.port = None
 
-    def submit(self, port: Port, submission: Submission) -> None:
-        """Take one submission; the link gets its reply later, never during this call."""
+    def submit(self, port: Port, submission: Submission, *, shown: bool = True) -> None:
+        """Take one submission; the link gets its reply later, never during this call.
+
+        One that is not `shown` has its fate, and no handset shows it: a part of a message that is not whole yet.
+        """
         if not self._turn:
             self._loop.call_soon(self._take_turn)
-        self._turn.append((self._outlet(port.carrier_id), submission))
+        self._turn.append((self._outlet(port.carrier_id), submission, shown))
 
     def _outlet(self, carrier_id: str) -> _Outlet:
         outlet = self._outlets.get(carrier_id)
@@ -142,18 +147,20 @@ class SimulatedNetwork:
         turn, self._turn = self._turn, []
         now_ms = self._clock.now_ms()
         if self._plan.size >= self._planned_max:
-            for outlet, _ in turn:
+            for outlet, _, _ in turn:
                 outlet.refuses = Reply(
                     Answer.THROTTLED, until_ms=now_ms + _AGAIN_MS, words="simulated queue is full"
                 )
         taken: list[_Taken] = []
         rows: list[HandsetMessage] = []
         replies: dict[_Outlet, list[tuple[Key, Reply]]] = {}
-        for outlet, submission in turn:
+        for outlet, submission, shown in turn:
             if outlet.refuses is not None and outlet.refuses.until_ms > now_ms:
                 replies.setdefault(outlet, []).append((submission.work_key, outlet.refuses))
                 continue
             fates = self._fates(submission)
+            if not shown:
+                fates = [msgspec.structs.replace(fate, shown=False) for fate in fates]
             speaking = fates[0] if len(fates) == 1 else _speaking(fates)
             if not speaking.taken:
                 reply = self._contrary(outlet, submission, speaking, now_ms)
@@ -336,6 +343,9 @@ class SimulatedNetwork:
                     error_code=planned.error_code,
                     error=words,
                     reference=f"{row.reference}/{number}",
+                    handset=row.handset,
+                    sender=row.peer,
+                    text=row.text[:20],
                     at_ms=now_ms,
                 )
             )

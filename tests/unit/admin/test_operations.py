@@ -11,7 +11,7 @@ from trebuchet.admin.operations import ReplayRequest, life_shown, message_query,
 from trebuchet.api.problems import Problem
 from trebuchet.feed import Entry, Watch
 from trebuchet.model.account import Carrier, Directory, Profile, Route
-from trebuchet.model.message import Delivery, Direction, Kind, Message
+from trebuchet.model.message import Delivery, Direction, Kind, Message, Pdu
 from trebuchet.model.status import State
 from trebuchet.storage.base import EventQuery, Life, MessageQuery
 
@@ -158,6 +158,15 @@ def test_the_text_is_shown_only_when_asked_for() -> None:
     assert "🙂" not in str(without)
     assert without["why"]["encoding"] == "UCS-2"
     assert shown(life())["message"]["text"] == "Grüße 🙂"
+
+
+def test_pdus_are_shown_only_with_the_text() -> None:
+    """It can be read from their octets."""
+    exchanged = msgspec.structs.replace(life(), pdus=[Pdu("m", 0, 0, 0, "sim/0", "out", b"\x00\x04")])
+    assert shown(exchanged, with_text=False)["pdus"] == []
+    assert shown(exchanged)["pdus"] == [
+        {"time": "1970-01-01T00:00:00.000Z", "lane": "sim/0", "direction": "out", "hex": "0004"}
+    ]
 
 
 def test_the_character_that_needed_ucs_2_is_named() -> None:

@@ -43,11 +43,18 @@ def test_bases_convert_both_ways_at_any_length(number: int) -> None:
     assert response_key(hexadecimal, IdConversion.RESPONSE_DECIMAL_RECEIPT_HEX) == str(number)
 
 
+def test_hexadecimal_may_be_marked() -> None:
+    """With 0x, in either case."""
+    for raw in ("0x39f99dd5", "0X39F99DD5", " 0x0039F99DD5 "):
+        assert response_key(raw, IdConversion.RESPONSE_DECIMAL_RECEIPT_HEX) == "972660181"
+
+
 @pytest.mark.parametrize(
     ("raw", "conversion"),
     [
         ("1a2b3c", IdConversion.RESPONSE_HEX_RECEIPT_DECIMAL),
         ("xyz", IdConversion.RESPONSE_DECIMAL_RECEIPT_HEX),
+        ("0x", IdConversion.RESPONSE_DECIMAL_RECEIPT_HEX),
         ("1101c1-c9d03d", IdConversion.RESPONSE_DECIMAL_RECEIPT_HEX),
         ("9" * 65, IdConversion.PADDED),
         ("", IdConversion.RESPONSE_HEX_RECEIPT_DECIMAL),

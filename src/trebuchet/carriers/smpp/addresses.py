@@ -18,6 +18,8 @@ from trebuchet.protocols.smpp.constants import Npi, Ton
 
 _LONGEST: Final = 20  # characters of an address (SMPP 3.4 section 5.2.8, without the NUL)
 _NANP_DIGITS: Final = 10
+_SHORT_CODE_MAX: Final = 6  # digits
+_E164_LEAST: Final = 7  # digits
 
 
 class NumberClass(enum.StrEnum):
@@ -32,7 +34,7 @@ class Form(enum.StrEnum):
     DIGITS = "digits"  # 12025550123
     PLUS = "plus"  # +12025550123
     DOUBLE_ZERO = "00"  # 0012025550123
-    NATIONAL = "national"  # 2025550123: without the home country's code; others stay whole
+    NATIONAL = "national"  # 2025550123: without the home country's code; others go by the first rule of RULES
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -71,6 +73,9 @@ def outbound(
     rule = (rules.get(kind) if rules else None) or RULES[kind]
     if kind is not NumberClass.E164:
         return Address(rule.ton, rule.npi, number[:_LONGEST])
+    if rule.form is Form.NATIONAL and not number.startswith("+" + home_country):
+        # With a national type, +45 12 34 56 78 would be 451 234 5678 of the home country.
+        rule = RULES[kind]
     return Address(rule.ton, rule.npi, _written(number, rule.form, home_country))
 
 
@@ -81,8 +86,7 @@ def _written(number: str, form: Form, home_country: str) -> str:
         return number
     if form is Form.DOUBLE_ZERO:
         return "00" + number[1:]
-    home = "+" + home_country
-    return number[len(home) :] if number.startswith(home) else number[1:]
+    return number[1 + len(home_country) :]
 
 
 def inbound(ton: int, npi: int, text: str, *, home_country: str = "1") -> str:  # noqa: ARG001  # npi says nothing here
@@ -93,15 +97,24 @@ def inbound(ton: int, npi: int, text: str, *, home_country: str = "1") -> str:  
         return text  # alphanumeric
     if text.startswith("+"):
         return text
-    if digits.startswith("00") and len(digits) > _NANP_DIGITS:
-        return "+" + digits[2:]
+    if len(digits) <= _SHORT_CODE_MAX:
+        return digits
+    if digits[0] == "0":
+        return _dialled(ton, digits, home_country)
     if home_country == "1":
-        if digits.startswith("011") and len(digits) > _NANP_DIGITS + 1:
-            return "+" + digits[3:]
-        if len(digits) == _NANP_DIGITS and digits[0] in "23456789" and ton != Ton.INTERNATIONAL:
+        if len(digits) == _NANP_DIGITS and digits[0] != "1" and ton != Ton.INTERNATIONAL:
             return "+1" + digits
-    elif ton == Ton.NATIONAL and len(digits) > 6:
-        return "+" + home_country + digits.removeprefix("0")
-    if len(digits) <= 6:
-        return digits  # short code
+    elif ton == Ton.NATIONAL:
+        return "+" + home_country + digits
     return "+" + digits
+
+
+def _dialled(ton: int, digits: str, home_country: str) -> str:
+    """A number with the prefix that one dials before it. No country's code starts with 0: the rest stays as it is."""
+    for prefix in ("00", "011") if home_country == "1" else ("00",):
+        number = digits.removeprefix(prefix)
+        if number != digits and len(number) >= _E164_LEAST and number[0] != "0":
+            return "+" + number
+    if home_country != "1" and ton == Ton.NATIONAL and digits[1] != "0":
+        return "+" + home_country + digits[1:]
+    return digits

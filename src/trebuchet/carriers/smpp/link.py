@@ -36,7 +36,7 @@ from trebuchet.errors import NotFound
 from trebuchet.model import errorcodes
 from trebuchet.model.carrierids import IdConversion
 from trebuchet.protocols.smpp import tlv
-from trebuchet.protocols.smpp.constants import MessageState, Status
+from trebuchet.protocols.smpp.constants import Status
 from trebuchet.protocols.smpp.pdu import AlertNotification, DataSm, DeliverSm, Pdu, SubmitSm
 from trebuchet.protocols.smpp.session import Refusal, Request, Response, Session, Unanswered
 from trebuchet.protocols.smpp.tlv import Tag
@@ -333,10 +333,9 @@ class SmppLink:
         verdict = judge(pdu.status, self._statuses, reason[0] if reason else None)
         network = translate.network_error(pdu.tlvs)
         if verdict.kind is Kind.REFUSED and network is not None:
-            code = receipterrors.error_code(
-                self._settings.receipt_errors, MessageState.REJECTED, str(network[1]), network
-            )
-            verdict = msgspec.structs.replace(verdict, error_code=code)
+            # The network's own code says more than the status, where the link's profile knows it.
+            exact = receipterrors.exact_code(self._settings.receipt_errors, str(network[1]), network)
+            verdict = msgspec.structs.replace(verdict, error_code=exact or verdict.error_code)
         return msgspec.structs.replace(verdict, words=translate.status_words(pdu.tlvs, verdict.words))
 
     # ---- what goes out ----

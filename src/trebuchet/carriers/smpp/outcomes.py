@@ -60,6 +60,8 @@ OUTCOMES: Final[dict[int, Row]] = {
     Status.RBINDFAIL: Row(Kind.LINK_FAULT, _FAULT_CODE, "bind failed"),
     Status.RINVPASWD: Row(Kind.LINK_FAULT, _FAULT_CODE, "password refused"),
     Status.RINVSYSID: Row(Kind.LINK_FAULT, _FAULT_CODE, "system_id refused"),
+    Status.RCANCELFAIL: _refused(4750, "cancelling failed"),
+    Status.RREPLACEFAIL: _refused(4750, "replacing failed"),
     Status.RMSGQFUL: Row(Kind.THROTTLED, 5600, "queue of the SMSC full"),
     Status.RINVSERTYP: _refused(4700, "service type refused"),
     Status.RINVNUMDESTS: _refused(4720, "number of destinations refused"),
@@ -75,6 +77,7 @@ OUTCOMES: Final[dict[int, Row]] = {
     Status.RINVDSTNPI: _refused(4720, "destination numbering plan refused"),
     Status.RINVSYSTYP: Row(Kind.LINK_FAULT, _FAULT_CODE, "system type refused"),
     Status.RINVREPFLAG: _refused(4752, "replace_if_present flag refused"),
+    Status.RINVNUMMSGS: _refused(4752, "number of messages refused"),
     Status.RTHROTTLED: Row(Kind.THROTTLED, 5600, "throttled"),
     Status.RINVSCHED: _refused(4752, "schedule time refused"),
     Status.RINVEXPIRY: _refused(4752, "validity period refused"),
@@ -82,6 +85,7 @@ OUTCOMES: Final[dict[int, Row]] = {
     Status.RX_T_APPN: Row(Kind.RETRY, 5620, "temporary error of the receiver", 5),
     Status.RX_P_APPN: _refused(4750, "permanent error of the receiver"),
     Status.RX_R_APPN: _refused(4750, "rejected by the receiver"),
+    Status.RQUERYFAIL: _refused(4750, "query failed"),
     Status.RINVTLVSTREAM: _refused(4752, "optional parameters refused"),
     Status.RTLVNOTALLWD: _refused(4752, "an optional parameter is not allowed"),
     Status.RINVTLVLEN: _refused(4751, "length of an optional parameter refused"),
@@ -94,6 +98,20 @@ OUTCOMES: Final[dict[int, Row]] = {
     Status.RSERTYPUNAVAIL: Row(Kind.RETRY, 4700, "service type unavailable", 3),
     Status.RSERTYPDENIED: _refused(4700, "service type denied"),
     Status.RINVDCS: _refused(4752, "data coding refused"),
+    Status.RINVSRCADDRSUBUNIT: _refused(4752, "source subunit refused"),
+    Status.RINVDSTADDRSUBUNIT: _refused(4752, "destination subunit refused"),
+    Status.RINVBCASTFREQINT: _refused(4752, "broadcast interval refused"),
+    Status.RINVBCASTALIAS_NAME: _refused(4752, "broadcast alias refused"),
+    Status.RINVBCASTAREAFMT: _refused(4752, "format of a broadcast area refused"),
+    Status.RINVNUMBCAST_AREAS: _refused(4752, "number of broadcast areas refused"),
+    Status.RINVBCASTCNTTYPE: _refused(4752, "broadcast content type refused"),
+    Status.RINVBCASTMSGCLASS: _refused(4752, "broadcast message class refused"),
+    Status.RBCASTFAIL: _refused(4750, "broadcast failed"),
+    Status.RBCASTQUERYFAIL: _refused(4750, "query of a broadcast failed"),
+    Status.RBCASTCANCELFAIL: _refused(4750, "cancelling a broadcast failed"),
+    Status.RINVBCAST_REP: _refused(4752, "broadcast repeats refused"),
+    Status.RINVBCASTSRVGRP: _refused(4752, "broadcast service group refused"),
+    Status.RINVBCASTCHANIND: _refused(4752, "broadcast channel refused"),
 }
 
 _MAPPED: Final = {
@@ -129,5 +147,5 @@ def judge(
 
 
 def _name(status: int) -> str:
-    name = status_name(status)
-    return name if name.startswith("0x") else f"{name} (0x{status:02X})"
+    number = f"0x{status:02X}"  # as a `status_map` has it
+    return f"{status_name(status)} ({number})" if status in OUTCOMES else number

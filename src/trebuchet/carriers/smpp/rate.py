@@ -21,6 +21,7 @@ class Rate:
     """Segments per second of one bind; `limit_per_s` 0 is none, until the SMSC throttles."""
 
     __slots__ = (
+        "_burst_ms",
         "_changed_ms",
         "_counted",
         "_counted_since_ms",
@@ -35,7 +36,10 @@ class Rate:
 
     def __init__(self, limit_per_s: float) -> None:
         self.limit_per_s = limit_per_s
-        self.current: float | None = limit_per_s or None  # None: no limit now
+        self.current: float | None = None  # None: no limit now
+        self._burst_ms = 0.0  # the time that may be saved up, at the current rate
+        if limit_per_s:
+            self._run_at(limit_per_s)
         self._paid_ms = 0.0  # when the rate has made up for all that was spent
         self._paused_until_ms = 0
         self._pause_ms = _PAUSE_FIRST_MS
@@ -51,9 +55,12 @@ class Rate:
             return 0
         if self.current is None:
             return _UNLIMITED
-        burst_ms = self._burst_ms(self.current)
-        free_ms = min(now_ms + burst_ms - self._paid_ms, burst_ms)
-        return max(int(free_ms * self.current / 1000), 0)
+        free_ms = self._burst_ms
+        if self._paid_ms > now_ms:
+            free_ms += now_ms - self._paid_ms
+            if free_ms <= 0:
+                return 0
+        return int(free_ms * self.current / 1000)
 
     def spend(self, now_ms: int, segments: int) -> None:
         """So many went out."""
@@ -72,7 +79,7 @@ class Rate:
             return None
         due_ms = float(self._paused_until_ms)
         if self.current is not None:
-            due_ms = max(due_ms, self._paid_ms + 1000 / self.current - self._burst_ms(self.current))
+            due_ms = max(due_ms, self._paid_ms + 1000 / self.current - self._burst_ms)
         return max(int(due_ms) + 1, now_ms + 1)
 
     def throttled(self, now_ms: int) -> None:
@@ -96,11 +103,13 @@ class Rate:
         if self.limit_per_s and self.current >= self.limit_per_s:
             return
         self._changed_ms = now_ms
-        self.current *= _RECOVERY
+        recovered = self.current * _RECOVERY
         if self.limit_per_s:
-            self.current = min(self.current, self.limit_per_s)
-        elif self.current > 2 * max(self._measured, _LOWEST_PER_S):
+            self._run_at(min(recovered, self.limit_per_s))
+        elif recovered > 2 * max(self._measured, _LOWEST_PER_S):
             self.current = None  # faster than it ever was: no limit any more
+        else:
+            self._run_at(recovered)
 
     def congested(self, now_ms: int, state: int) -> None:
         """What a 5.0 SMSC says of itself (congestion_state, SMPP 5.0 section 4.8.4.18): 0 idle to 100 congested."""
@@ -115,10 +124,10 @@ class Rate:
             passed_ms = max(now_ms - self._counted_since_ms, 1)
             before = max(self._measured, self._counted * 1000 / max(passed_ms, 1000))
             self._measured = before
-        self.current = max(before / 2, _LOWEST_PER_S)
+        self._run_at(max(before / 2, _LOWEST_PER_S))
         self._changed_ms = now_ms
         self._paid_ms = float(now_ms)
 
-    @staticmethod
-    def _burst_ms(per_s: float) -> float:
-        return max(_BURST_S * 1000, 1000 / per_s)
+    def _run_at(self, per_s: float) -> None:
+        self.current = per_s
+        self._burst_ms = max(_BURST_S * 1000, 1000 / per_s)

@@ -29,7 +29,13 @@ class Profile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def error_code(profile: str, state: MessageState, err: str, network_error: tuple[int, int] | None) -> int:
-    """What a delivery fails with: by `err` as it is, by it without leading zeros, by the network's cause, by state."""
+    """What a delivery fails with: by what the carrier says of it exactly, else by the final state."""
+    exact = exact_code(profile, err, network_error)
+    return exact if exact is not None else load(profile).states.get(state.name, _FAILED)
+
+
+def exact_code(profile: str, err: str, network_error: tuple[int, int] | None) -> int | None:
+    """By `err` as it is, by it without leading zeros, by the network's cause; None if the profile knows none."""
     table = load(profile)
     stripped = err.strip().lower().lstrip("0")
     code = table.codes.get(err) or (table.codes.get(stripped) if stripped else None)
@@ -37,18 +43,15 @@ def error_code(profile: str, state: MessageState, err: str, network_error: tuple
         code = _of_three_digits(stripped)
     if code is None and network_error is not None:
         code = _of_network(table, network_error)
-    if code is None:
-        code = table.states.get(state.name)
-    return code if code is not None else _FAILED
+    return code
 
 
 def _of_network(table: Profile, network_error: tuple[int, int]) -> int | None:
     kind, cause = network_error
-    if table.three_digits:
-        found = _of_three_digits(str(cause))
-        if found is not None:
-            return found
-    return load("gsm").codes.get(str(cause)) if kind == _GSM_NETWORK else None
+    code = load("gsm").codes.get(str(cause)) if kind == _GSM_NETWORK else None
+    if code is None and table.three_digits:
+        code = _of_three_digits(str(cause))
+    return code
 
 
 def _of_three_digits(digits: str) -> int | None:

@@ -20,9 +20,10 @@ Port = Annotated[int, Meta(ge=1, le=65_535)]
 Octet = Annotated[int, Meta(ge=0, le=255)]
 Seconds = Annotated[int, Meta(ge=1, le=86_400)]
 Text = Annotated[str, Meta(max_length=255)]
+_ON_AIR: Final = r"\A[\x01-\xff]*\Z"  # what a C-octet string can hold
 BindType = Literal["transceiver", "transmitter", "receiver"]
 Meaning = Literal["throttle", "retry", "refuse", "link"]
-StatusName = Annotated[str, Meta(pattern=r"^(0[xX][0-9a-fA-F]{1,8}|[0-9]{1,10})$")]
+StatusName = Annotated[str, Meta(pattern=r"\A(0[xX][0-9a-fA-F]{1,8}|[1-9][0-9]{0,9})\Z")]
 
 
 class VendorTlv(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -48,13 +49,13 @@ class SmppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     # where and as whom
     host: Annotated[str, Meta(min_length=1, max_length=255)]
-    system_id: Annotated[str, Meta(min_length=1, max_length=15)]
+    system_id: Annotated[str, Meta(min_length=1, max_length=15, pattern=_ON_AIR)]
     port: Port = 2775
-    password: Annotated[str, Meta(max_length=64)] = (
+    password: Annotated[str, Meta(max_length=64, pattern=_ON_AIR)] = (
         ""  # the specification allows 8, carriers give out longer ones
     )
-    system_type: Annotated[str, Meta(max_length=12)] = ""
-    address_range: Annotated[str, Meta(max_length=40)] = ""
+    system_type: Annotated[str, Meta(max_length=12, pattern=_ON_AIR)] = ""
+    address_range: Annotated[str, Meta(max_length=40, pattern=_ON_AIR)] = ""
     interface_version: Literal["3.3", "3.4", "5.0"] = "3.4"
     binds: Annotated[tuple[BindType, ...], Meta(min_length=1, max_length=_BINDS_MAX)] = ("transceiver",)
     tls: bool = False
@@ -87,13 +88,13 @@ class SmppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     default_alphabet: Literal["gsm7", "latin1", "ascii"] = "gsm7"  # what data_coding 0 means
     ia5_is_gsm7: bool = False  # what data_coding 1 means
     packed: bool = False  # GSM-7 as septets in octets without gaps
-    service_type: Annotated[str, Meta(max_length=5)] = ""
+    service_type: Annotated[str, Meta(max_length=5, pattern=_ON_AIR)] = ""
     esm_class_mode: Annotated[int, Meta(ge=0, le=3)] = 0
     registered_delivery: Octet = 1
     validity: bool = True
     user_message_reference: bool = True
     addresses: dict[NumberClass, Rule] = {}
-    home_country: Annotated[str, Meta(pattern=r"^[1-9][0-9]{0,2}$")] = (
+    home_country: Annotated[str, Meta(pattern=r"\A[1-9][0-9]{0,2}\Z")] = (
         "1"  # of numbers without a country code
     )
     vendor_tlvs: Annotated[dict[Text, VendorTlv], Meta(max_length=32)] = {}
@@ -175,5 +176,5 @@ def keep_secrets(settings: Mapping[str, Any], stored: Mapping[str, Any]) -> dict
 def _compiled(pattern: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
-    except re.error as error:
+    except (re.error, OverflowError) as error:  # the latter for a repetition without end
         raise ValueError(f"receipt_pattern: {error}") from None

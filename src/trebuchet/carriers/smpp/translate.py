@@ -206,7 +206,9 @@ def is_receipt(pdu: DeliverSm | DataSm, settings: SmppSettings) -> bool:
     """Whether a PDU reports on a message of ours, rather than carrying one of a handset."""
     if receipts.is_receipt(pdu.esm_class, pdu.tlvs):
         return True
-    return settings.spoofable_text_receipts and receipts.parse(_receipt_text(pdu)) is not None
+    if not settings.spoofable_text_receipts:
+        return False
+    return receipts.parse(_receipt_text(pdu), pdu.tlvs, pattern=settings.pattern) is not None
 
 
 def receipt(
@@ -229,12 +231,24 @@ def receipt(
         state=state,
         error_code=code,
         error=_words(fields),
-        handset=addresses.inbound(pdu.source_addr_ton, pdu.source_addr_npi, pdu.source_addr),
-        sender=addresses.inbound(pdu.dest_addr_ton, pdu.dest_addr_npi, pdu.destination_addr),
+        handset=_source(pdu, settings),
+        sender=_destination(pdu, settings),
         user_reference=fields.user_reference,
         text=fields.text[:20],
         octets=octets if settings.keep_pdus else b"",
         at_ms=now_ms,
+    )
+
+
+def _source(pdu: DeliverSm | DataSm, settings: SmppSettings) -> str:
+    return addresses.inbound(
+        pdu.source_addr_ton, pdu.source_addr_npi, pdu.source_addr, home_country=settings.home_country
+    )
+
+
+def _destination(pdu: DeliverSm | DataSm, settings: SmppSettings) -> str:
+    return addresses.inbound(
+        pdu.dest_addr_ton, pdu.dest_addr_npi, pdu.destination_addr, home_country=settings.home_country
     )
 
 
@@ -294,8 +308,8 @@ def inbound(pdu: DeliverSm | DataSm, carrier_id: str, settings: SmppSettings) ->
     text = "" if part else sms.decode(body, pdu.data_coding, default, ia5, shift)
     return InboundPart(
         carrier_id=carrier_id,
-        source=addresses.inbound(pdu.source_addr_ton, pdu.source_addr_npi, pdu.source_addr),
-        destination=addresses.inbound(pdu.dest_addr_ton, pdu.dest_addr_npi, pdu.destination_addr),
+        source=_source(pdu, settings),
+        destination=_destination(pdu, settings),
         text=body.hex() if text is None else text,
         encoding=encoding.value,
         carrier_message_id=_receipted_id(pdu.tlvs),

@@ -39,6 +39,7 @@ _STATES: Final = {
     "schedld": MessageState.SCHEDULED,
     "enroute": MessageState.ENROUTE,
     "buffred": MessageState.ENROUTE,
+    "bufferd": MessageState.ENROUTE,
     "buffered": MessageState.ENROUTE,
     "delivrd": MessageState.DELIVERED,
     "delivered": MessageState.DELIVERED,
@@ -58,6 +59,7 @@ _STATES: Final = {
     "nack": MessageState.REJECTED,
     "skipped": MessageState.SKIPPED,
 }
+_NUMBERS: Final = frozenset(map(int, MessageState))
 # What an SMSC writes for each state.
 WORDS: Final = {
     MessageState.SCHEDULED: "SCHEDLD",
@@ -120,9 +122,7 @@ def parse(
     found = _by_pattern(pattern, text) if pattern is not None else _scan(text[:_TEXT_MAX])
     message_id = _parameter_text(tlvs, Tag.RECEIPTED_MESSAGE_ID) or found.get("id", "")[:_ID_MAX] or None
     stat = found.get("stat", "")
-    state = _parameter_state(tlvs)
-    if state is None and stat:
-        state = _STATES.get(stat.lower(), MessageState.UNKNOWN)
+    state = _state(tlvs, stat)
     if message_id is None or state is None:
         return None
     return Fields(
@@ -175,14 +175,14 @@ def _parameter_text(tlvs: tuple[tuple[int, bytes], ...], tag: Tag) -> str:
     return tlv.text(value).strip()[:_ID_MAX] if value else ""
 
 
-def _parameter_state(tlvs: tuple[tuple[int, bytes], ...]) -> MessageState | None:
+def _state(tlvs: tuple[tuple[int, bytes], ...], stat: str) -> MessageState | None:
+    """By number, or by word if there is no number or none that is known; None if there is neither."""
     value = tlv.first(tlvs, Tag.MESSAGE_STATE)
-    if not value:
-        return None
-    try:
+    if value and value[0] in _NUMBERS:
         return MessageState(value[0])
-    except ValueError:
-        return MessageState.UNKNOWN
+    if stat:
+        return _STATES.get(stat.lower(), MessageState.UNKNOWN)
+    return MessageState.UNKNOWN if value else None
 
 
 def _parameter_network_error(tlvs: tuple[tuple[int, bytes], ...]) -> tuple[int, int] | None:

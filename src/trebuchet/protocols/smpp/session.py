@@ -229,6 +229,7 @@ class Session:
         self._enquiries = 0  # without an answer
         self._enquired_ms = 0
         self._binding: tuple[int, int] | None = None  # sequence and command of our bind
+        self._asked_to_bind = False  # the peer's bind waits for `accept_bind` or `refuse_bind`
         self._unbinding: tuple[int, int] | None = None  # sequence of our unbind, and when it was sent
         self._peer = Role.SMSC if role is Role.ESME else Role.ESME
 
@@ -303,10 +304,12 @@ class Session:
         tlvs = ((tlv.Tag.SC_INTERFACE_VERSION, bytes([version or 0])),) if said else ()
         self._put(request.response(system_id=system_id, tlvs=tlvs))
         self.state = _BOUND_BY[request.COMMAND]
+        self._asked_to_bind = False
 
     def refuse_bind(self, request: pdu.Bind, status: int) -> None:
         """SMSC: the ESME is not bound; it may try again or be closed."""
         self._put(request.response(status=status))
+        self._asked_to_bind = False
 
     def request(self, request: pdu.Pdu, now_ms: int, context: Any = None) -> bytes:
         """Send a request; its answer comes with `context`. Returns its octets.
@@ -335,6 +338,10 @@ class Session:
         if self.state is State.CLOSED:
             return b""
         return self._put(response)
+
+    def ignore(self) -> None:
+        """Leave one `Request` without an answer for ever."""
+        self._unanswered -= 1
 
     def unbind(self, now_ms: int) -> None:
         """Ask the peer to end the session. No request goes out any more. Does nothing unless bound."""
@@ -383,8 +390,10 @@ class Session:
             self._put(message.response())
             return
         self._active_ms = now_ms
-        if command not in LEGAL[self._peer, self.state]:
-            reason = f"{Command(command).name.lower()} is not legal when {self.state.value}"
+        again = command in _BINDS and self._asked_to_bind
+        if again or command not in LEGAL[self._peer, self.state]:
+            when = "a bind waits" if again else self.state.value
+            reason = f"{Command(command).name.lower()} is not legal when {when}"
             if command not in _UNANSWERED:
                 self._put(message.response(status=self._illegal_status(command)))
             events.append(Rejected(reason, Status.RINVBNDSTS, octets))
@@ -393,6 +402,7 @@ class Session:
             self.state = State.UNBOUND
             self._close("the peer unbound", events, fault=False)
         elif isinstance(message, pdu.Bind):
+            self._asked_to_bind = True
             events.append(BindRequested(message))
         elif isinstance(message, pdu.Outbind):
             self.state = State.OUTBOUND
@@ -408,7 +418,7 @@ class Session:
             events.append(Request(message, octets))
 
     def _illegal_status(self, command: int) -> int:
-        again = self.state in BOUND and command in _BINDS
+        again = command in _BINDS and (self.state in BOUND or self._asked_to_bind)
         return Status.RALYBND if again else Status.RINVBNDSTS
 
     def _answered(self, message: pdu.Pdu, octets: bytes, now_ms: int, events: list[Event]) -> None:
@@ -448,6 +458,7 @@ class Session:
         if error.command & RESPONSE:
             waiting = self._waiting.pop(error.sequence, None)
             if waiting is not None:
+                self._progress_ms = self._heard_ms if self._waiting else None
                 events.append(Unanswered(waiting.context, f"its answer cannot be read: {error.reason}"))
         else:
             response = pdu.response_to(error.command, error.sequence, error.status)

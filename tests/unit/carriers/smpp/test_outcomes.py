@@ -24,6 +24,8 @@ from trebuchet.protocols.smpp.constants import Status
         (Status.RSYSERR, Kind.RETRY, 5620),
         (Status.RX_T_APPN, Kind.RETRY, 5620),
         (Status.RUNKNOWNERR, Kind.RETRY, 5620),
+        (Status.RINVDSTADDRSUBUNIT, Kind.REFUSED, 4752),
+        (Status.RBCASTFAIL, Kind.REFUSED, 4750),
         (Status.RINVBNDSTS, Kind.LINK_FAULT, 5106),
         (Status.RBINDFAIL, Kind.LINK_FAULT, 5106),
         (0x421, Kind.RETRY, 4750),
@@ -52,10 +54,21 @@ def test_a_delivery_failure_has_its_reason(reason: int, kind: Kind, error_code: 
     assert (verdict.kind, verdict.error_code) == (kind, error_code)
 
 
+def test_the_words_name_the_status() -> None:
+    """For a support desk: the name, the number, and what it means."""
+    assert judge(Status.RINVDSTADR).words == "RINVDSTADR (0x0B): destination address refused"
+    assert judge(0x421).words == "0x421: an error of the carrier's own"
+
+
 def test_a_link_may_know_better() -> None:
     """Its status_map goes before the table."""
     assert judge(0x421, {0x421: "throttle"}).kind is Kind.THROTTLED
     assert judge(Status.RTHROTTLED, {Status.RTHROTTLED: "refuse"}).kind is Kind.REFUSED
+
+
+def test_every_status_of_the_specification_has_a_row() -> None:
+    """Only the carrier's own are left to guess at."""
+    assert set(OUTCOMES) == set(Status) - {Status.ROK}
 
 
 def test_every_code_of_the_table_exists() -> None:

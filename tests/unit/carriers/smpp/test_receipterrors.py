@@ -26,6 +26,8 @@ from trebuchet.protocols.smpp.constants import MessageState
         ("bandwidth", MessageState.UNDELIVERABLE, "999", None, 9999),
         ("bandwidth", MessageState.UNDELIVERABLE, "", (8, 403), 4403),
         ("bandwidth", MessageState.REJECTED, "0x1", None, 4750),
+        ("bandwidth", MessageState.UNDELIVERABLE, "", (3, 1), 4720),  # a cause of the network, not 4001
+        ("bandwidth", MessageState.UNDELIVERABLE, "", (3, 720), 4720),
     ],
 )
 def test_error_then_cause_then_state(

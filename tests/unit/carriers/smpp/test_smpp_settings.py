@@ -34,6 +34,11 @@ def test_host_and_system_id_are_enough() -> None:
         ({"receipt_pattern": "(?P<stat>x)"}, "group named `id`"),
         ({"status_map": {"throttled": "retry"}}, "status_map"),
         ({"status_map": {"0x421": "ignore"}}, "status_map"),
+        ({"status_map": {"058": "throttle"}}, "status_map"),  # hexadecimal or decimal?
+        ({"receipt_pattern": "(?P<id>a{99999999999})"}, "receipt_pattern"),
+        ({"system_id": "a\0b"}, "system_id"),
+        ({"password": "p\u20ac"}, "password"),
+        ({"home_country": "49\n"}, "home_country"),
         ({"quirks": ["nobody"]}, "there is none called 'nobody'"),
         ({"quirks": [7]}, "quirks"),
         ({"addresses": {"fax": {"ton": 1, "npi": 1}}}, "addresses"),
@@ -74,6 +79,12 @@ def test_what_a_link_says_itself_goes_before_its_quirks() -> None:
     assert (settings.long_message, settings.interface_version) == ("udh16", "5.0")
     assert len(settings.addresses) == 2
     assert parse_settings(LEAST | {"quirks": "sar", "long_message": "udh8"}).long_message == "udh8"
+
+
+def test_a_status_is_named_in_hexadecimal_or_decimal() -> None:
+    """As the carrier's document has it."""
+    settings = parse_settings(LEAST | {"status_map": {"0x421": "throttle", "1058": "refuse"}})
+    assert settings.statuses == {0x421: "throttle", 1058: "refuse"}
 
 
 def test_a_password_is_shown_to_nobody() -> None:

@@ -87,6 +87,31 @@ def test_a_state_that_nobody_knows_is_unknown() -> None:
     assert parsed("", (*TLVS[:1], (Tag.MESSAGE_STATE, b"\x63"))).state is MessageState.UNKNOWN
 
 
+def test_a_word_that_is_known_goes_before_a_number_that_is_not() -> None:
+    """A number of the carrier's own does not make a delivered message a failed one."""
+    strange = ((Tag.MESSAGE_STATE, b"\x63"),)
+    assert parsed("id:1 stat:DELIVRD", strange).state is MessageState.DELIVERED
+
+
+@pytest.mark.parametrize(
+    ("word", "state"),
+    [
+        *((word, state) for state, word in receipt.WORDS.items()),
+        ("BUFFRED", MessageState.ENROUTE),
+        ("BUFFERD", MessageState.ENROUTE),
+        ("ACKED", MessageState.ACCEPTED),
+        ("Delivrd", MessageState.DELIVERED),
+        ("UNDELIVERED", MessageState.UNDELIVERABLE),
+        ("FAILED", MessageState.UNDELIVERABLE),
+        ("SYSERR", MessageState.UNDELIVERABLE),
+        ("NACK", MessageState.REJECTED),
+    ],
+)
+def test_words_of_the_specification_and_of_the_field(word: str, state: MessageState) -> None:
+    """In any case of letters."""
+    assert parsed(f"id:1 stat:{word}").state is state
+
+
 @pytest.mark.parametrize("text", ["", "hello", "id: my name", "stat:DELIVRD", "id:"])
 def test_what_names_no_message_or_no_state_is_no_receipt(text: str) -> None:
     """A handset may write such things."""

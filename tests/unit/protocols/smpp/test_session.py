@@ -128,6 +128,19 @@ def test_a_second_bind_on_a_connection_is_refused() -> None:
     assert pair.smsc.bound
 
 
+def test_a_second_bind_before_the_first_is_answered_is_refused() -> None:
+    """Both may come in the same octets; only the first is put to the user."""
+    smsc = Session(Role.SMSC, 0)
+    first, second = pdu.BindTransceiver(sequence=1), pdu.BindTransmitter(sequence=2)
+    requested, rejected = smsc.receive(codec.encode(first) + codec.encode(second), 0)
+    assert isinstance(requested, BindRequested)
+    assert isinstance(rejected, Rejected)
+    answer = codec.decode(smsc.take_output())
+    assert (type(answer), answer.sequence, answer.status) == (pdu.BindTransmitterResp, 2, Status.RALYBND)
+    smsc.refuse_bind(requested.request, Status.RINVPASWD)
+    only(smsc.receive(codec.encode(second), 0), BindRequested)  # the first is answered: it may try again
+
+
 @pytest.mark.parametrize(("said", "takes"), [(0x33, False), (0x00, False), (0x34, True), (0x50, True)])
 def test_a_peer_below_3_4_gets_no_optional_parameters(said: int, takes: bool) -> None:
     """The SMSC goes by the interface_version of the bind."""
@@ -312,6 +325,7 @@ def test_an_answer_that_cannot_be_read_leaves_its_request_unanswered() -> None:
     assert isinstance(unanswered, Unanswered)
     assert unanswered.context == "mine"
     assert isinstance(rejected, Rejected)
+    assert pair.esme.tick(Timers().progress_ms) == []  # it did answer, so it is not stuck
 
 
 @pytest.mark.parametrize("length", [0, 15, 70_001, 0xFFFFFFFF])
