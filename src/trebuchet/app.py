@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 from starlette.routing import BaseRoute, Mount, Route
@@ -27,14 +28,14 @@ from trebuchet.api.server import HttpServer, is_loopback, listen, url_of
 from trebuchet.callbacks.deliver import CallbackPolicy, Callbacks
 from trebuchet.carriers import CARRIERS, check_settings
 from trebuchet.carriers import build as build_link
-from trebuchet.carriers.base import LinkState, Surroundings
+from trebuchet.carriers.base import CarrierLink, CarrierReports, LinkState, Surroundings
 from trebuchet.carriers.status import BindReport, BindState, Observable
 from trebuchet.clock import Clock, Ids, SystemClock
 from trebuchet.feed import Feed
 from trebuchet.housekeeping import Housekeeping, Retention
 from trebuchet.inbound import Inbound
 from trebuchet.logs import event_log
-from trebuchet.model.account import Directory
+from trebuchet.model.account import Carrier, Directory
 from trebuchet.model.events import Announcement
 from trebuchet.model.message import Message
 from trebuchet.outbox.backoff import Schedule
@@ -49,6 +50,9 @@ from trebuchet.storage.base import Create, DueWork, HandsetMessage, RecordHandse
 from trebuchet.supervisor import Supervisor
 from trebuchet.telemetry import Telemetry
 from trebuchet.webclient import AddressRules, WebClient
+
+if TYPE_CHECKING:
+    from trebuchet.simulator.smsc import Smsc
 
 _SPACING_S = 0.003  # between batches: what a busy gateway's answers may wait so that commits are shared
 DEMO_ADMIN_TOKEN = "admin-demo"  # noqa: S105  # documented and fixed: `serve --demo` is for tests
@@ -113,6 +117,8 @@ class Gateway:
         self.base_url = ""
         self._ready = ""
         self._server: HttpServer | None = None
+        self._smsc: Smsc | None = None
+        self._smsc_port = 0
 
     # ---- building, in the order of the path ----
 
@@ -201,7 +207,7 @@ class Gateway:
     def _supervisor(self) -> Supervisor:
         settings = self.settings
         return Supervisor(
-            build=partial(build_link, surroundings=Surroundings(self.clock, self.network, self.telemetry)),
+            build=self._build_link,
             clock=self.clock,
             store=self.store,
             committer=self.committer,
@@ -214,6 +220,11 @@ class Gateway:
             feed=self.feed,
             telemetry=self.telemetry,
         )
+
+    def _build_link(self, carrier: Carrier, reports: CarrierReports) -> CarrierLink:
+        if self._smsc_port and carrier.kind == "simulator":
+            carrier = over_smpp(carrier, self._smsc_port)
+        return build_link(carrier, reports, Surroundings(self.clock, self.network, self.telemetry))
 
     def _acceptor(self) -> Acceptor:
         settings = self.settings
@@ -259,10 +270,24 @@ class Gateway:
                 self.pacing.resume(limit.key, due_ms + 1000 / limit.segments_per_s)
         if self.network is not None:
             await self.network.start()
+            await self._listen_as_smsc(self.network)
         await self.supervisor.follow_directory()
         await self.callbacks.start()
         await self.inbound.resume()
         self.housekeeping.start()
+
+    async def _listen_as_smsc(self, network: SimulatedNetwork) -> None:
+        """With `simulator.over_smpp` the simulated carrier stands behind a real socket of loopback."""
+        if not self.settings.simulator.over_smpp:
+            return
+        # Start-up: only who asks for it waits for it.
+        from trebuchet.simulator.smsc import Smsc  # noqa: PLC0415
+        from trebuchet.simulator.smsc_settings import SmscSettings  # noqa: PLC0415
+
+        chance = random.Random()  # noqa: S311  # of a pretend network
+        settings = SmscSettings(port=0, version="5.0")
+        self._smsc = Smsc(settings, network=network, clock=self.clock, chance=chance)
+        self._smsc_port = await self._smsc.start()
 
     async def _first_run(self) -> bootstrap.FirstRecords | None:
         """Make the first account if there is none, or the demo one if asked for."""
@@ -469,6 +494,8 @@ class Gateway:
         if self._server is not None:
             await self._server.stop()
         await self.supervisor.stop(grace_s)
+        if self._smsc is not None:
+            await self._smsc.stop()
         if self.network is not None:
             await self.network.stop()
         await self.callbacks.close(grace_s)
@@ -490,6 +517,19 @@ class StoredLedger:
 
     async def tail(self, since_ms: int, limit: int) -> list[HandsetMessage]:
         return await self._store.handset_tail(since_ms, limit)
+
+
+def over_smpp(carrier: Carrier, port: int) -> Carrier:
+    """A simulated carrier as a link to the simulated SMSC on this port."""
+    settings = {
+        "host": "127.0.0.1",
+        "port": port,
+        "system_id": carrier.id[:15],
+        "interface_version": "5.0",
+        "window": 100,
+        "quirks": "bandwidth",
+    }
+    return msgspec.structs.replace(carrier, kind="smpp", settings=settings)
 
 
 def write_private(path: Path, content: bytes) -> None:

@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from functools import partial
-from typing import Any
 
 import msgspec
 
@@ -278,8 +277,8 @@ class LaneWorker:
         taken = self.queue.take(room)
         if taken:
             self._claiming = True
-            claim = self._committer.add(Claim([_work_key(due) for due in taken], self._clock.now_ms()))
-            claim.add_done_callback(partial(self._claimed, taken))
+            claim = Claim([_work_key(due) for due in taken], self._clock.now_ms())
+            self._committer.put(claim, partial(self._claimed, taken))
 
     def outcome(self, shipment: Shipment, outcome: Outcome) -> None:
         """The link's word on a shipment: store it."""
@@ -305,15 +304,14 @@ class LaneWorker:
         """Whether nothing may be handed to the link now."""
         return self._closed or self._clock.now_ms() < self._paused_until_ms or self._policy().paused
 
-    def _claimed(self, taken: Sequence[DueWork], future: "asyncio.Future[Any]") -> None:
+    def _claimed(self, taken: Sequence[DueWork], result: Sequence[WorkKey] | Exception) -> None:
         self._claiming = False
-        error = future.exception()
-        if error is not None:
-            self._telemetry.problem("claim_failed", lane=self.lane, error=str(error))
+        if isinstance(result, Exception):
+            self._telemetry.problem("claim_failed", lane=self.lane, error=str(result))
             self.queue.put_back(taken)
             self._pause(self._clock.now_ms() + _STORE_AGAIN_MS)
             return
-        claimed = set(future.result())
+        claimed = set(result)
         for due in taken:
             key = _work_key(due)
             if key not in claimed:  # expired or removed since it was read
@@ -336,19 +334,16 @@ class LaneWorker:
             self.link.submit(self.lane, shipment)
 
     def _store_settlement(self, change: Settle, outcome: Outcome | None) -> None:
-        future = self._committer.add(change)
-        future.add_done_callback(lambda done: self._settled(change, outcome, done))
+        self._committer.put(change, partial(self._settled, change, outcome))
 
-    def _settled(self, change: Settle, outcome: Outcome | None, future: "asyncio.Future[Any]") -> None:
-        error = future.exception()
-        if error is not None:
+    def _settled(self, change: Settle, outcome: Outcome | None, result: Settled | Exception) -> None:
+        if isinstance(result, Exception):
             # The outcome is known and must not be lost: the shipment stays claimed until it is stored.
-            self._telemetry.problem("settle_failed", lane=self.lane, error=str(error))
+            self._telemetry.problem("settle_failed", lane=self.lane, error=str(result))
             if not self._closed:
                 again_ms = self._clock.now_ms() + _STORE_AGAIN_MS
                 self._clock.call_at(again_ms, partial(self._store_settlement, change, outcome))
             return
-        settled: Settled = future.result()
         due = self._out.pop(change.key, None)
         if isinstance(outcome, Snooze):
             self._snoozed -= 1
@@ -359,8 +354,8 @@ class LaneWorker:
             self.queue.put_back([due])
         else:
             self.queue.settled(change.key, change.requeue.due_ms)
-        if settled.announcements:
-            self._announce(settled.announcements)
+        if result.announcements:
+            self._announce(result.announcements)
         self._telemetry.count(
             "trebuchet_submits_total", self.lane, type(outcome).__name__ if outcome else "Expired"
         )

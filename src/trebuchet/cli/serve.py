@@ -38,6 +38,13 @@ OPTIONS = (
     Option("config", "--config", "FILE", "TOML file with settings."),
     Option("demo", "--demo", "", "Fixed, public credentials, for trials and tests only.", bool),
     Option(
+        "simulate_over_smpp",
+        "--simulate-over-smpp",
+        "",
+        "Put the simulated carrier behind a real SMPP socket of loopback.",
+        bool,
+    ),
+    Option(
         "assignments",
         "--set",
         "NAME=VALUE",
@@ -64,6 +71,7 @@ def serve(
     assignments: Sequence[str] | None,
     demo: bool,
     callback_url: str | None,
+    simulate_over_smpp: bool,
     **flags: str | None,
 ) -> int:
     """Start the gateway.
@@ -72,6 +80,8 @@ def serve(
     first account that is printed once.
     """
     given = {SETTINGS[name]: value for name, value in flags.items()}
+    if simulate_over_smpp:
+        given["simulator.over_smpp"] = "true"
     loaded = read_settings(Path(config) if config else None, given, assignments or ())
     check_callback_url(callback_url)
 

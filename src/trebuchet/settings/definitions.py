@@ -322,6 +322,12 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
         bool,
         Meta(description="Whether the simulated carrier and its API exist."),
     ] = True
+    over_smpp: Annotated[
+        bool,
+        Meta(
+            description="Whether the simulated carrier stands behind a real SMPP socket of loopback: texts only."
+        ),
+    ] = False
     seed: Annotated[
         int,
         Meta(
