@@ -425,9 +425,23 @@ class Gateway:
                 carrier.kind,
                 str(LinkState.PAUSED if carrier.paused else link.state),
                 [(lane, link.room(lane)) for lane in link.lanes],
+                link,
+                self._receipt_ids(carrier.id, link),
+                getattr(link, "try_address", None),
             )
             for carrier, link in self.supervisor.links()
         ]
+
+    def _receipt_ids(self, carrier_id: str, link: CarrierLink) -> str | None:
+        """How a link's receipts are matched, in words; None for a kind that needs no words."""
+        setting: str | None = getattr(link, "receipt_ids", None)
+        receipts = self.supervisor.receipts
+        proposal = receipts.proposal(carrier_id) if receipts is not None else None
+        if setting is None or proposal is None:
+            return setting
+        if proposal.learned:
+            return f"{setting}: learned {proposal.conversion}"
+        return f"{setting}: {proposal.conversion} would match {proposal.seen} that do not match"
 
     async def refresh_gauges(self) -> None:
         """Bring the gauges of queues and links up to date."""

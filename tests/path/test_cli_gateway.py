@@ -318,7 +318,7 @@ async def test_show_tells_what_went_wrong(desk: Desk) -> None:
     for said in (
         "FAILED",
         "4720 invalid-destination-address",
-        "refused simulator",
+        "refused by simulator",
         "event message-failed",
         "answered 503 in ",
         "“not today”",
@@ -499,7 +499,7 @@ async def test_a_carrier_is_paused_and_what_waits_is_shown(desk: Desk) -> None:
     paused = await desk.good("carriers", "pause", "simulator", "--json")
     try:
         sent = await desk.good("send", HANDSET, "later", "--no-follow", "--json")
-        links, status, state = await desk.both(("links", "--json"), ("status",), ("status", "--json"))
+        links, status, state = await desk.both(("links", "list", "--json"), ("status",), ("status", "--json"))
     finally:
         resumed = await desk.good("carriers", "resume", "simulator", "--json")
     assert (paused.json["paused"], resumed.json["paused"]) == (True, False)

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from trebuchet.admin import operations, resources
+from trebuchet.admin import links, operations, resources
 from trebuchet.admin.answers import problem_answer
 from trebuchet.admin.context import AdminContext
 from trebuchet.api import problems
@@ -26,7 +26,7 @@ def build(context: AdminContext) -> Starlette:
         return problem_answer(_problem(error, request, context))
 
     return Starlette(
-        routes=[*resources.routes(context), *operations.routes(context)],
+        routes=[*resources.routes(context), *operations.routes(context), *links.routes(context)],
         middleware=[
             Middleware(BearerGuard, token=context.admin_token),
             Middleware(LastDefence, telemetry=context.telemetry),

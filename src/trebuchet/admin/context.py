@@ -21,6 +21,9 @@ class LinkStatus:
     kind: str
     state: str
     lanes: Sequence[tuple[str, int]]  # name, room
+    link: object = None  # the link itself; one that has more to show is a carriers.status.Observable
+    receipt_ids: str | None = None  # how the ids of its receipts are read, and what is proposed
+    try_address: Callable[[str], dict[str, Any]] | None = None  # how a number goes on the wire
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from trebuchet.admin import requests as ask
+from trebuchet.admin.links import BindRequest
 from trebuchet.admin.operations import MESSAGE_FILTERS, ReplayRequest
 from trebuchet.admin.records import RESOURCES, CredentialFields, Resource
 from trebuchet.admin.resources import BULK_COUNT_MAX
@@ -19,6 +20,7 @@ from trebuchet.admin.schemas import (
     shown_record,
     struct_of,
 )
+from trebuchet.carriers.status import BindReport
 from trebuchet.model.account import Credential
 from trebuchet.model.events import Attempt, CallbackItem, Event
 from trebuchet.model.message import Delivery, Message, Segment
@@ -189,7 +191,7 @@ def _operation_paths() -> Object:
                 {"200": object_of({name: map_of(object_of(_DEPTH)) for name in ("lanes", "callbacks")})},
             )
         },
-        "/links": {"get": _operation("listLinks", "How the links to carriers stand", {"200": _links()})},
+        **_link_paths(),
         "/status": {"get": _operation("getStatus", "How the gateway is", {"200": object_of(_STATUS)})},
         "/feed": {"get": _feed()},
     }
@@ -249,7 +251,17 @@ _STATUS: Object = {
 }
 
 
-_PDU = object_of({"time": TIME, "lane": STRING, "direction": STRING, "hex": STRING})
+_PDU: Object = {
+    "type": "object",
+    "properties": {
+        "time": TIME,
+        "lane": STRING,
+        "direction": STRING,
+        "pdu": {"type": "object", "description": "Field by field, in words."},
+        "hex": {**STRING, "description": "The octets; only with the text."},
+    },
+    "required": ["time", "lane", "direction", "pdu"],
+}
 
 
 def _life(event: Object, attempts: Object) -> Object:
@@ -271,10 +283,68 @@ def _life(event: Object, attempts: Object) -> Object:
     )
 
 
-def _links() -> Object:
+def _link_paths() -> Object:
     lane = object_of({"name": STRING, "room": {"type": "integer"}, "rows": COUNT})
-    link = object_of({"carrier_id": STRING, "kind": STRING, "state": STRING, "lanes": array_of(lane)})
-    return object_of({"items": array_of(link)})
+    link = object_of(
+        {
+            "carrier_id": STRING,
+            "kind": STRING,
+            "state": STRING,
+            "lanes": array_of(lane),
+            "binds": array_of(struct_of(BindReport)),
+            "receipt_ids": {"type": ["string", "null"]},
+        }
+    )
+    address = {"number": STRING, "ton": COUNT, "npi": COUNT, "address": STRING, "read_back": STRING}
+    parameters = [_path_parameter("id")]
+    trace = _operation(
+        "traceLink",
+        "The PDUs of a link as they pass: server-sent events",
+        {},
+        parameters=[_query("text", BOOLEAN, "Whether to show texts, and octets.")],
+        missing=True,
+        conflict=True,
+    )
+    trace["responses"]["200"] = _answer("Until the client has gone.", STRING, "text/event-stream")
+    found: Object = {
+        "/links": {
+            "get": _operation(
+                "listLinks", "How the links to carriers stand", {"200": object_of({"items": array_of(link)})}
+            )
+        },
+        "/links/{id}": {
+            "parameters": parameters,
+            "get": _operation("getLink", "How one link stands", {"200": link}, missing=True),
+        },
+        "/links/{id}/trace": {"parameters": parameters, "get": trace},
+        "/links/{id}/address": {
+            "parameters": parameters,
+            "get": _operation(
+                "tryAddress",
+                "How a number goes on the wire over a link",
+                {"200": object_of(address)},
+                parameters=[{**_query("number", STRING), "required": True}],
+                missing=True,
+                conflict=True,
+            ),
+        },
+    }
+    for verb, summary in (
+        ("unbind", "Unbind, and stay so until told otherwise"),
+        ("rebind", "End the session if there is one, and bind again"),
+    ):
+        found[f"/links/{{id}}/{verb}"] = {
+            "parameters": parameters,
+            "post": _operation(
+                f"{verb}Link",
+                summary,
+                {"200": link},
+                body=body_of(BindRequest, ()),
+                missing=True,
+                conflict=True,
+            ),
+        }
+    return found
 
 
 # ---- parts of operations ----

@@ -1,4 +1,4 @@
-"""What operators ask of a running gateway: messages and their lives, callbacks, receipts, queues, links, the feed."""
+"""What operators ask of a running gateway: messages and their lives, callbacks, receipts, queues, the feed."""
 
 import asyncio
 import itertools
@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from trebuchet.admin import requests as ask
 from trebuchet.admin.answers import answer
 from trebuchet.admin.context import AdminContext
+from trebuchet.admin.pdus import decoded
 from trebuchet.api.problems import FieldError, invalid, invalid_field, not_found
 from trebuchet.api.routing import route
 from trebuchet.clock import iso_ms
@@ -132,23 +133,6 @@ class Operations:
                 for name, queue in (("lanes", depths.outbox), ("callbacks", depths.callbacks))
             }
         )
-
-    async def links(self, request: Request) -> Response:
-        ask.query(request)
-        depths = (await self.context.store.depths()).outbox
-        items = [
-            {
-                "carrier_id": link.carrier_id,
-                "kind": link.kind,
-                "state": link.state,
-                "lanes": [
-                    {"name": name, "room": room, "rows": depths.get(name, (0, 0))[0]}
-                    for name, room in link.lanes
-                ],
-            }
-            for link in self.context.links()
-        ]
-        return answer({"items": items})
 
     async def status(self, request: Request) -> Response:
         ask.query(request)
@@ -317,8 +301,7 @@ def life_shown(life: Life, directory: Directory, *, with_text: bool) -> dict[str
         "events": [_named(event) for event in life.events],
         "pending": [_named(item) for item in life.pending],
         "attempts": [_named(attempt) for attempt in life.attempts],
-        # Octets of a PDU hold the text.
-        "pdus": [_pdu(pdu) for pdu in life.pdus] if with_text else [],
+        "pdus": [_pdu(pdu, with_text=with_text) for pdu in life.pdus],
         "why": {
             "route": _route_reason(life, directory),
             "encoding": _encoding_reason(life, with_text=with_text),
@@ -326,12 +309,12 @@ def life_shown(life: Life, directory: Directory, *, with_text: bool) -> dict[str
     }
 
 
-def _pdu(pdu: Pdu) -> dict[str, Any]:
+def _pdu(pdu: Pdu, *, with_text: bool) -> dict[str, Any]:
     return {
         "time": iso_ms(pdu.at_ms),
         "lane": pdu.lane,
         "direction": pdu.direction,
-        "hex": pdu.octets.hex(),
+        **decoded(pdu.octets, with_text=with_text),
     }
 
 
@@ -374,7 +357,6 @@ def routes(context: AdminContext) -> list[Route]:
         route("/callbacks/replay", POST=operations.replay),
         route("/receipts/unmatched", GET=operations.unmatched_receipts),
         route("/queues", GET=operations.queues),
-        route("/links", GET=operations.links),
         route("/status", GET=operations.status),
         route("/feed", GET=operations.feed),
     ]

@@ -15,6 +15,7 @@ from trebuchet.admin.context import AdminContext
 from trebuchet.admin.requests import read_fields
 from trebuchet.admin.secrets import RandomBytes, new_account_id, new_signing_secret
 from trebuchet.api.problems import FieldError, invalid
+from trebuchet.carriers import kept_settings, shown_settings
 from trebuchet.model.account import (
     Account,
     Application,
@@ -172,6 +173,8 @@ def changed(
     """A record with the fields of a request in place of its own. Raises Problem that lists all that is wrong."""
     given, errors = read_fields(body, resource.fields)
     before = {name: getattr(record, name) for name in record.__struct_fields__}
+    if isinstance(record, Carrier) and "settings" in given:
+        given["settings"] = kept_settings(record.kind, given["settings"], record.settings)
     draft = Draft({**before, **given}, errors, {})
     for name in (*resource.key, *resource.fixed):
         if name in given and given[name] != before[name]:
@@ -190,6 +193,8 @@ def shown(record: Any) -> dict[str, Any]:
     """A record without its secrets, which are only said to be set or not."""
     values: dict[str, Any] = msgspec.to_builtins({n: getattr(record, n) for n in record.__struct_fields__})
     values.pop("secret_sha256", None)
+    if isinstance(record, Carrier):
+        values["settings"] = shown_settings(record.kind, values["settings"])
     for secret in SECRETS:
         if secret in values:
             values[f"{secret}_set"] = values.pop(secret) is not None

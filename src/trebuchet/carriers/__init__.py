@@ -22,6 +22,20 @@ def check_settings(kind: str, settings: dict[str, Any]) -> None:
     _package(kind).parse_settings(settings)
 
 
+def shown_settings(kind: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """A record's settings as an answer may show them: a kind whose settings hold secrets has `public`."""
+    hide = getattr(_package(kind), "public", dict) if kind in CARRIERS else dict
+    shown: dict[str, Any] = hide(settings)
+    return shown
+
+
+def kept_settings(kind: str, given: dict[str, Any], stored: dict[str, Any]) -> dict[str, Any]:
+    """Settings that somebody sent back: what was hidden in them stays what it was."""
+    keep = getattr(_package(kind), "keep_secrets", None) if kind in CARRIERS else None
+    kept: dict[str, Any] = keep(given, stored) if keep is not None else given
+    return kept
+
+
 def build(carrier: Carrier, reports: CarrierReports, surroundings: Surroundings) -> CarrierLink:
     """A link for a carrier record. Raises ValueError if the record's kind or settings do not fit."""
     link: CarrierLink = _package(carrier.kind).build(carrier, reports, surroundings)

@@ -30,6 +30,7 @@ def life_lines(life: Life) -> list[Line]:
             Line(f"  {clock_time(moment.at_ms)}  {after:>12}  {moment.line.text}", moment.line.style)
         )
     lines += _waiting(life)
+    lines += _pdus(life)
     return lines
 
 
@@ -107,7 +108,8 @@ def _moments(life: Life) -> Iterator[_Moment]:
             error = f", error {segment['receipt_error']}" if segment.get("receipt_error") else ""
             yield _Moment(segment["receipt_ms"], 3, Line(f"receipt {segment['state']}{error}: {part}"))
     for exchange in life.get("exchanges") or ():
-        text = f"{exchange['what']} {exchange.get('carrier_id') or 'here'}: {_whom(life, exchange)}"
+        by = f"by {exchange['carrier_id']}" if exchange.get("carrier_id") else "here"
+        text = f"{exchange['what']} {by}: {_whom(life, exchange)}"
         for more in (error_text(exchange.get("error_code")), exchange.get("description")):
             text += f", {more}" if more else ""
         yield _Moment(exchange["at_ms"], 2, Line(text, BAD if exchange.get("error_code") else ""))
@@ -131,10 +133,27 @@ def _attempt_line(attempt: Mapping[str, Any]) -> Line:
 
 def _waiting(life: Life) -> Iterator[Line]:
     for item in life.get("pending") or ():
+        tried = "once" if item["attempts"] == 1 else f"{item['attempts']} times"
         yield Line(
-            f"Waiting: callback {item['event_id']}, tried {item['attempts']} times, next {iso_ms(item['due_ms'])}",
-            "yellow",
+            f"Waiting: callback {item['event_id']}, tried {tried}, next {iso_ms(item['due_ms'])}", "yellow"
         )
+
+
+def _pdus(life: Life) -> Iterator[Line]:
+    """What was exchanged with the carrier, PDU by PDU, decoded; as octets, too, where texts are shown."""
+    if not life.get("pdus"):
+        return
+    yield Line("")
+    yield Line("PDUs", TITLE)
+    for pdu in life["pdus"]:
+        fields = dict(pdu["pdu"])
+        arrow = "→" if pdu["direction"] == "out" else "←"
+        yield Line(f"  {pdu['time'][11:23]}  {pdu['lane']}  {arrow} {fields.pop('command')}")
+        for name, value in fields.items():
+            if value not in ("", 0, None, [], {}):
+                yield Line(f"      {name:<24}{value}", QUIET)
+        if "hex" in pdu:
+            yield Line(f"      {pdu['hex']}", QUIET)
 
 
 def _whom(life: Life, part: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""`trebuchet links` and `trebuchet status`: how the running gateway does."""
+"""`trebuchet status`: how the running gateway does."""
 
 import typer
 
@@ -8,14 +8,7 @@ from trebuchet.cli.when import span
 
 
 def register(app: typer.Typer) -> None:
-    app.command()(connected(links))
     app.command()(connected(status))
-
-
-def links(session: Session) -> None:
-    """List the links to carriers and their lanes."""
-    answer = session.admin.call("GET", "/admin/v1/links").content
-    session.printer.items(("carrier_id", "kind", "state", "lanes"), answer["items"])
 
 
 def status(session: Session) -> None:

@@ -24,7 +24,7 @@ MODULES = {
     "carriers": "resources",
     "routes": "resources",
     "opt-outs": "resources",
-    "links": "operations",
+    "links": "links",
     "status": "operations",
     "simulate": "simulate",
     "check": "configuration",

@@ -13,6 +13,7 @@ from trebuchet.feed import Entry, Watch
 from trebuchet.model.account import Carrier, Directory, Profile, Route
 from trebuchet.model.message import Delivery, Direction, Kind, Message, Pdu
 from trebuchet.model.status import State
+from trebuchet.protocols.smpp import encode, pdu
 from trebuchet.storage.base import EventQuery, Life, MessageQuery
 
 LONG_S = 30.0
@@ -160,13 +161,22 @@ def test_the_text_is_shown_only_when_asked_for() -> None:
     assert shown(life())["message"]["text"] == "Grüße 🙂"
 
 
-def test_pdus_are_shown_only_with_the_text() -> None:
-    """It can be read from their octets."""
-    exchanged = msgspec.structs.replace(life(), pdus=[Pdu("m", 0, 0, 0, "sim/0", "out", b"\x00\x04")])
-    assert shown(exchanged, with_text=False)["pdus"] == []
-    assert shown(exchanged)["pdus"] == [
-        {"time": "1970-01-01T00:00:00.000Z", "lane": "sim/0", "direction": "out", "hex": "0004"}
-    ]
+def test_the_octets_of_pdus_are_shown_only_with_the_text() -> None:
+    """It can be read from them; what was exchanged is told in words without it."""
+    octets = encode(pdu.SubmitSm(sequence=7, short_message=b"secret words"))
+    exchanged = msgspec.structs.replace(life(), pdus=[Pdu("m", 0, 0, 0, "sim/0", "out", octets)])
+    (hidden,) = shown(exchanged, with_text=False)["pdus"]
+    assert (hidden["lane"], hidden["pdu"]["command"]) == ("sim/0", "submit_sm")
+    assert "hex" not in hidden
+    assert "secret" not in str(hidden)
+    (seen,) = shown(exchanged)["pdus"]
+    assert (seen["hex"], seen["pdu"]["short_message"]) == (octets.hex(), "secret words")
+
+
+def test_octets_that_are_no_pdu_are_said_to_be_so() -> None:
+    """Another protocol's, or a broken one's."""
+    exchanged = msgspec.structs.replace(life(), pdus=[Pdu("m", 0, 0, 0, "sim/0", "out", bytes(20))])
+    assert shown(exchanged)["pdus"][0]["pdu"]["command"] == "unreadable"
 
 
 def test_the_character_that_needed_ucs_2_is_named() -> None:

@@ -138,7 +138,7 @@ def test_a_failure_says_its_code_and_what_it_means() -> None:
     bad = [line.text.strip() for line in lines if line.style == BAD]
     assert bad == [
         f"+12345678902     FAILED  through simulator (simulator/0)  {meaning}  “no such number”",
-        f"12:00:00.005         +5 ms  refused simulator: +12345678902, {meaning}, no such number",
+        f"12:00:00.005         +5 ms  refused by simulator: +12345678902, {meaning}, no such number",
         f"12:00:00.250       +250 ms  event message-failed: +12345678902, {meaning}",
     ]
 

@@ -21,6 +21,7 @@ def test_options_as_values() -> None:
         "host": "::1",
         "assignments": ["a.b=1", "c.d=-x"],
         "data": "a folder",
+        "simulate_over_smpp": False,
     }
     assert parse([]).demo is False
 

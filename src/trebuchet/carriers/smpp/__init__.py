@@ -5,10 +5,10 @@ import random
 
 from trebuchet.carriers.base import CarrierReports, Surroundings
 from trebuchet.carriers.smpp.link import SmppLink
-from trebuchet.carriers.smpp.settings import SmppSettings, parse_settings
+from trebuchet.carriers.smpp.settings import SmppSettings, keep_secrets, parse_settings, public
 from trebuchet.model.account import Carrier
 
-__all__ = ["SmppLink", "SmppSettings", "build", "parse_settings"]
+__all__ = ["SmppLink", "SmppSettings", "build", "keep_secrets", "parse_settings", "public"]
 
 
 def build(carrier: Carrier, reports: CarrierReports, surroundings: Surroundings) -> SmppLink:

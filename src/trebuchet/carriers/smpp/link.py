@@ -25,7 +25,7 @@ from trebuchet.carriers.base import (
     Shipment,
     Snooze,
 )
-from trebuchet.carriers.smpp import receipterrors, tls, translate
+from trebuchet.carriers.smpp import addresses, receipterrors, tls, translate
 from trebuchet.carriers.smpp.bind import Bind, Ended
 from trebuchet.carriers.smpp.outcomes import Kind, Verdict, judge
 from trebuchet.carriers.smpp.rate import Rate
@@ -238,6 +238,18 @@ class SmppLink:
         for one in chosen:
             one.release()
         return bool(chosen)
+
+    def try_address(self, number: str) -> dict[str, object]:
+        """How a number goes on the wire over this link, and what is read when it comes back."""
+        settings = self._settings
+        address = addresses.outbound(number, settings.addresses, home_country=settings.home_country)
+        read = addresses.inbound(address.ton, address.npi, address.text, home_country=settings.home_country)
+        return {"ton": address.ton, "npi": address.npi, "address": address.text, "read_back": read}
+
+    @property
+    def receipt_ids(self) -> str:
+        """The setting: auto, or how the ids of receipts are read."""
+        return self._settings.receipt_ids
 
     def _watch_all(self) -> None:
         for bind in (*self._binds, *self._called):

@@ -230,7 +230,7 @@ def receipt(
         carrier_message_id=fields.message_id,
         state=state,
         error_code=code,
-        error=_words(fields),
+        error=_words(fields) if state in _FAILED else "",
         handset=_source(pdu, settings),
         sender=_destination(pdu, settings),
         user_reference=fields.user_reference,
