@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 # Targets share .venv, so two at once would install over each other.
 .NOTPARALLEL:
-.PHONY: help run install test check bench docs lock node-peers find-python clean
+.PHONY: help run install test check fuzz bench docs lock node-peers find-python clean
 
 PYTHON ?= python3.14 python3.13 python3.12 python3.11 python3
 NODE_PEERS := tests/interop/node/node_modules/.package-lock.json
@@ -63,13 +63,21 @@ check: install ## Lint, formatting and types, as CI does
 	@.venv/bin/ruff format --check
 	@.venv/bin/mypy
 
-test: install ## Run the tests (those of the Node.js SDK only where npm is present)
-	@if command -v npm >/dev/null; then \
-		$(MAKE) -s node-peers && .venv/bin/python -m pytest $(ARGS); \
-	else \
-		echo "npm is not here: leaving out the tests of the Node.js SDK"; \
-		.venv/bin/python -m pytest -m 'not node' $(ARGS); \
-	fi
+# ALL=yes: what is not here is an error, as in CI.
+test: install ## Run the tests; those of programs that are not here are left out, and named
+	@if command -v npm >/dev/null; then $(MAKE) -s node-peers; fi; \
+	marks=; absent() { marks="$${marks:+$$marks and }not $$1"; echo "$$2 is not here: leaving out the tests $$3"; }; \
+	command -v npm >/dev/null || absent node npm "with the Node.js SDK and node-smpp"; \
+	PATH="$$PATH:/usr/sbin" command -v bearerbox >/dev/null || absent kannel Kannel "in which it is the peer"; \
+	command -v tshark >/dev/null || absent tshark tshark "in which it reads our captures"; \
+	.venv/bin/python -c 'import atheris' 2>/dev/null || absent atheris atheris "in which it is the fuzzer"; \
+	if [ -n "$$marks" ] && [ -n "$(ALL)" ]; then echo "ALL asks for every test" >&2; exit 1; fi; \
+	.venv/bin/python -m pytest -m "$$marks" $(ARGS)
+
+# Each of the fuzzers; what they learn stays in .fuzz. SECONDS=600 is how long each runs.
+fuzz: install ## Fuzz the SMPP codec, session and receipts for longer than the tests do
+	@.venv/bin/python tests/fuzz/fuzzers.py .fuzz $(SECONDS)
+SECONDS ?= 600
 
 bench: install ## Measure CPU per message, rates and memory
 	@.venv/bin/python bench/run.py $(ARGS)
@@ -89,14 +97,14 @@ lock: ## Lock dependencies with hashes into requirements/ (newest ones: ARGS=--u
 compile = .venv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 	--python-version 3.11
 
-node-peers: $(NODE_PEERS) ## Install the Node.js SDK that the tests talk to
+node-peers: $(NODE_PEERS) ## Install the Node.js packages that the tests talk to
 
 find-python: ## Print the Python that .venv would be made with
 	@$(find_python); command -v "$$python"
 
 clean: ## Remove .venv and everything else made here
 	@echo "Removing .venv, node_modules, caches and builds"
-	@rm -rf .venv tests/interop/node/node_modules dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv tests/interop/node/node_modules dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
 	@find src tests bench tools -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 .venv/.run: requirements/run.txt requirements/build.txt pyproject.toml
@@ -114,6 +122,6 @@ clean: ## Remove .venv and everything else made here
 	@touch $@
 
 $(NODE_PEERS): tests/interop/node/package.json tests/interop/node/package-lock.json
-	@echo "Installing the Node.js SDK into tests/interop/node"
+	@echo "Installing the peers of the tests into tests/interop/node"
 	@cd tests/interop/node && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error >/dev/null
 	@touch $@

@@ -1,0 +1,137 @@
+"""Foreign peers as processes: events come out of them as lines, commands go in, and none outlives its test."""
+
+import asyncio
+import json
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+TIMEOUT_S = 30.0
+INTEROP = Path(__file__).parents[1] / "interop"
+
+Event = dict[str, Any]
+
+
+def free_port() -> int:
+    """A port that nobody listens on, for programs that cannot choose one and say which."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def node(script: str, **plan: Any) -> list[str]:
+    """The command of a peer in `interop/node`."""
+    return ["node", str(INTEROP / "node" / script), json.dumps(plan)]
+
+
+def python(script: str, **plan: Any) -> list[str]:
+    """The command of a peer in `interop/smpp`."""
+    return [sys.executable, str(INTEROP / "smpp" / script), json.dumps(plan)]
+
+
+class Peer:
+    """One process and what it has said."""
+
+    def __init__(self, process: asyncio.subprocess.Process, errors: Path) -> None:
+        self.events: list[Event] = []
+        self._process = process
+        self._errors = errors
+        self._changed = asyncio.Condition()
+        self._reader = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None
+        while line := await self._process.stdout.readline():
+            async with self._changed:
+                self.events.append(_event(line.decode(errors="replace").rstrip("\n")))
+                self._changed.notify_all()
+        async with self._changed:
+            self._changed.notify_all()
+
+    def said(self, event: str, **fields: Any) -> list[Event]:
+        """Every event so far of this name and with these fields."""
+        wanted = {"event": event, **fields}
+        return [each for each in self.events if wanted.items() <= each.items()]
+
+    async def until(self, event: str, count: int = 1, **fields: Any) -> list[Event]:
+        """Wait until it has said this so often; fails if it ends before."""
+        try:
+            async with asyncio.timeout(TIMEOUT_S), self._changed:
+                await self._changed.wait_for(
+                    lambda: len(self.said(event, **fields)) >= count or self._reader.done() or self._ended
+                )
+        except TimeoutError:
+            raise AssertionError(f"no {count} × {event} {fields}: {self.story()}") from None
+        found = self.said(event, **fields)
+        assert len(found) >= count, f"it ended before {count} × {event} {fields}: {self.story()}"
+        return found
+
+    @property
+    def _ended(self) -> bool:
+        return self._process.stdout is not None and self._process.stdout.at_eof()
+
+    async def until_line(self, words: str) -> None:
+        """Wait for a line of plain output with these words in it."""
+        async with asyncio.timeout(TIMEOUT_S), self._changed:
+            await self._changed.wait_for(
+                lambda: any(words in each["text"] for each in self.said("line")) or self._ended
+            )
+        assert any(words in each["text"] for each in self.said("line")), self.story()
+
+    def story(self) -> str:
+        """What it said and what it complained of."""
+        errors = self._errors.read_text(errors="replace")
+        return "\n".join([*map(json.dumps, self.events), errors])
+
+    def tell(self, do: str, **fields: Any) -> None:
+        """Give it a command."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"do": do, **fields}).encode() + b"\n")
+
+    async def ended(self) -> None:
+        """Wait until it has ended by itself, without fault."""
+        async with asyncio.timeout(TIMEOUT_S):
+            assert await self._process.wait() == 0, self.story()
+
+    async def kill(self) -> None:
+        """SIGKILL: its connections end and its port is free."""
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._process.wait()
+        await self._reader
+
+    async def stop(self) -> None:
+        """SIGTERM, as an operator stops it; fails if it does not end by that."""
+        self._process.terminate()
+        try:
+            await asyncio.wait_for(self._process.wait(), TIMEOUT_S)
+        except TimeoutError:
+            raise AssertionError(f"it does not end: {self.story()}") from None
+
+
+def _event(line: str) -> Event:
+    """A line of JSON, or any other line as it is."""
+    return dict(json.loads(line)) if line.startswith("{") else {"event": "line", "text": line}
+
+
+@asynccontextmanager
+async def peer(command: list[str], folder: Path, *, logs: bool = False) -> AsyncIterator[Peer]:
+    """A started peer, ended at the end whatever happened.
+
+    What it complains of goes to a file in `folder`; with `logs`, to its lines.
+    """
+    errors = folder / f"{Path(command[0] if logs else command[1]).stem}.err"
+    with errors.open("ab") as output:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT if logs else output,
+        )
+    found = Peer(process, errors)
+    try:
+        yield found
+    finally:
+        await found.kill()
