@@ -21,7 +21,7 @@ from trebuchet.model.message import GROUP, Delivery, Direction, Kind, Message, W
 from trebuchet.model.status import Happening, State
 from trebuchet.outbox.committer import Committer
 from trebuchet.outbox.pacing import QUEUE_S, Full, Limit, Pacing
-from trebuchet.protocols.sms import segmentation
+from trebuchet.protocols.sms import segmentation, smart_encode
 from trebuchet.routing import NoRoute, route
 from trebuchet.storage.base import Accept, DueWork, IdempotencyKey
 
@@ -180,7 +180,7 @@ class Acceptor:
 
     def _message(self, request: SendRequest, account: Account, profile: Profile, now_ms: int) -> Message:
         mms = request.media is not None or len(request.destinations) > 1
-        counted = None if mms else segmentation.count(request.text)
+        counted = None if mms else self._counted(request)
         valid_until_ms = now_ms + self._settings.default_validity_ms
         if request.expires_ms is not None:
             valid_until_ms = min(valid_until_ms, request.expires_ms)
@@ -204,6 +204,13 @@ class Acceptor:
             profile=profile,
             received_ms=now_ms,
         )
+
+    def _counted(self, request: SendRequest) -> segmentation.SegmentCount:
+        """What the text takes on air. With smart encoding a text that becomes GSM-7 is counted so, and links
+        write it so; it is stored and called back as it was sent."""
+        application = self._directory().applications.get(request.application_id)
+        smart = application is not None and application.smart_encoding
+        return segmentation.count(smart_encode(request.text) if smart else request.text)
 
     def _deliveries(
         self,

@@ -5,6 +5,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from outbox.doubles import HeldStore, as_store
 from outbox.loops import settle_loop
@@ -522,3 +523,30 @@ async def test_a_queue_of_fifteen_minutes_is_full() -> None:
     assert full.value.per_minute == pytest.approx(0.06)
     assert full.value.capacity == pytest.approx(0.9)
     assert desk.acceptor.queued == 1
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("smart", "text", "encoding", "segments"),
+    [
+        (False, "“hi” – now…", "UCS-2", 1),
+        (True, "“hi” – now…", "GSM-7", 1),
+        (True, "“" * 100, "GSM-7", 1),
+        (False, "“" * 100, "UCS-2", 2),
+        (True, "“жук”", "UCS-2", 1),
+    ],
+)
+async def test_smart_encoding_is_the_application_s_choice(
+    smart: bool, text: str, encoding: str, segments: int
+) -> None:
+    """A text that becomes GSM-7 by it is counted so; it is stored as it was sent."""
+    (application,) = (a for a in DIRECTORY.applications.values() if a.id == asked().application_id)
+    directory = Directory(
+        accounts=DIRECTORY.accounts.values(),
+        applications=[msgspec.structs.replace(application, smart_encoding=smart)],
+        numbers=DIRECTORY.numbers.values(),
+        carriers=DIRECTORY.carriers.values(),
+        routes=DIRECTORY.routes,
+    )
+    of = (await Desk(directory=directory).accept(asked(text=text))).message
+    assert (of.text, of.encoding, of.segment_count) == (text, encoding, segments)

@@ -67,6 +67,7 @@ class ApplicationFields(msgspec.Struct, kw_only=True):
     rotate_signing_secret: bool | UnsetType = UNSET
     opt_out: bool | UnsetType = UNSET
     help_text: _Text | UnsetType = UNSET
+    smart_encoding: bool | UnsetType = UNSET
 
 
 class NumberFields(msgspec.Struct, kw_only=True):

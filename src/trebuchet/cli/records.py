@@ -79,6 +79,11 @@ RESOURCES = (
             ),
             Field("opt_out", "Handle STOP, START and HELP.", kind=bool),
             Field("help_text", "The answer to HELP."),
+            Field(
+                "smart_encoding",
+                "Write typographic characters as GSM ones where that saves UCS-2.",
+                kind=bool,
+            ),
         ),
     ),
     Resource(

@@ -67,6 +67,7 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
     opt_out: bool = False  # STOP, START and HELP are handled for this application
     help_text: str = ""
     created_ms: int = 0
+    smart_encoding: bool = False  # typographic characters become GSM ones if that makes a text GSM-7
 
     def __repr__(self) -> str:
         return f"Application(id={self.id!r}, account_id={self.account_id!r}, name={self.name!r})"

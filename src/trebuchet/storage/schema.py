@@ -63,6 +63,7 @@ applications = _table(
     Column("opt_out", Integer, nullable=False),
     Column("help_text", Text, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
+    Column("smart_encoding", Integer, nullable=False),
 )
 
 numbers = _table(

@@ -40,6 +40,7 @@ CREATE TABLE applications (
 	opt_out INTEGER NOT NULL,
 	help_text TEXT NOT NULL,
 	created_ms BIGINT NOT NULL,
+	smart_encoding INTEGER NOT NULL,
 	PRIMARY KEY (id),
 	FOREIGN KEY(account_id) REFERENCES accounts (id)
 )

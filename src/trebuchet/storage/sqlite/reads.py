@@ -147,7 +147,14 @@ def directory(connection: Connection) -> Directory:
         return Directory(
             records(sql.ACCOUNTS, Account, profile=Profile),
             records(sql.CREDENTIALS, Credential),
-            records(sql.APPLICATIONS, Application, callback_auth=CallbackAuth, events=_strings, opt_out=bool),
+            records(
+                sql.APPLICATIONS,
+                Application,
+                callback_auth=CallbackAuth,
+                events=_strings,
+                opt_out=bool,
+                smart_encoding=bool,
+            ),
             records(sql.NUMBERS, Number, kind=NumberKind),
             records(sql.CARRIERS, Carrier, in_doubt=InDoubt, paused=bool, settings=_settings),
             records(sql.ROUTES, Route),

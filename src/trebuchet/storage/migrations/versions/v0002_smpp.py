@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    ForeignKeyConstraint,
     Integer,
     PrimaryKeyConstraint,
     Text,
@@ -25,6 +26,7 @@ INSERT INTO segments SELECT *, coalesce(
 
 
 def upgrade() -> None:
+    _applications()
     op.create_index(
         "deliveries_in_doubt",
         "deliveries",
@@ -36,6 +38,35 @@ def upgrade() -> None:
     _parked_receipts()
     _pdus()
     _parts()
+
+
+def _applications() -> None:
+    """With `smart_encoding`, at the end of the columns and before the constraints, as in a new file."""
+    # Else SQLite would point the foreign key of `numbers` at the old table.
+    op.execute("PRAGMA legacy_alter_table = ON")
+    op.rename_table("applications", "applications_0001")
+    op.create_table(
+        "applications",
+        Column("id", Text(), nullable=False),
+        Column("account_id", Text(), nullable=False),
+        Column("name", Text(), nullable=False),
+        Column("callback_url", Text()),
+        Column("callback_username", Text()),
+        Column("callback_password", Text()),
+        Column("callback_auth", Text(), nullable=False),
+        Column("events", Text()),
+        Column("signing_secret", Text()),
+        Column("opt_out", Integer(), nullable=False),
+        Column("help_text", Text(), nullable=False),
+        Column("created_ms", BigInteger(), nullable=False),
+        Column("smart_encoding", Integer(), nullable=False),
+        PrimaryKeyConstraint("id"),
+        ForeignKeyConstraint(["account_id"], ["accounts.id"]),
+        sqlite_with_rowid=False,
+    )
+    op.execute("INSERT INTO applications SELECT *, 0 FROM applications_0001")
+    op.drop_table("applications_0001")
+    op.execute("PRAGMA legacy_alter_table = OFF")
 
 
 def _segments() -> None:
