@@ -738,6 +738,15 @@ async def test_an_unknown_receipt_is_kept_as_it_came(store: Store) -> None:
     assert await store.unmatched_receipts(1) == [new]
 
 
+async def test_unmatched_receipts_of_one_carrier(store: Store) -> None:
+    """Those of the others are not among them, nor do they count towards the limit."""
+    ours = receipt("x-1", at_ms=T0 + 1)
+    theirs = msgspec.structs.replace(receipt("x-2", at_ms=T0 + 2), carrier_id="another")
+    await write(store, RecordReceipt(ours), RecordReceipt(theirs))
+    assert await store.unmatched_receipts(1, ours.carrier_id) == [ours]
+    assert await store.unmatched_receipts(10, "nobody") == []
+
+
 # ---- callbacks ----
 
 

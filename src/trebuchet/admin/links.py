@@ -1,27 +1,20 @@
 """Links to carriers as operators see and steer them: binds, addresses, and the PDUs that pass."""
 
-import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from trebuchet.admin import requests as ask
 from trebuchet.admin.answers import answer
 from trebuchet.admin.context import AdminContext, LinkStatus
-from trebuchet.admin.pdus import decoded
+from trebuchet.admin.trace import TraceResponse
 from trebuchet.api.problems import conflict, invalid_field, not_found
 from trebuchet.api.routing import Handler, route
-from trebuchet.carriers.status import Observable, Passed
-from trebuchet.clock import iso_ms
-
-_KEEP_ALIVE_S = 15
-_TRACED_MAX = 10_000  # PDUs that wait for a slow reader
+from trebuchet.carriers.status import Observable
+from trebuchet.model.address import normalise_sender
 
 
 class BindRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -39,6 +32,9 @@ class Links:
 
     async def get(self, request: Request) -> Response:
         ask.query(request)
+        return await self._answer(request)
+
+    async def _answer(self, request: Request) -> Response:
         depths = (await self.context.store.depths()).outbox
         return answer(_shown(self._find(request), depths))
 
@@ -46,38 +42,53 @@ class Links:
         """Unbind or rebind one bind of a link, or all of them."""
 
         async def handler(request: Request) -> Response:
-            status = self._find(request)
             wanted = ask.read_body_as(await ask.read_json(request), BindRequest)
-            link = _observable(status)
+            link = _observable(self._find(request))
             done = link.unbind(wanted.bind) if what == "unbind" else link.rebind(wanted.bind)
             if not done:
                 names = ", ".join(bind.name for bind in link.report())
                 raise invalid_field("bind", f"'bind' must be one of {names}")
-            return answer(_shown(status, {}))
+            return await self._answer(request)
 
         return handler
 
     async def trace(self, request: Request) -> Response:
         with_text = ask.flag(ask.query(request, "text"), "text")
-        return TraceResponse(_observable(self._find(request)), with_text=with_text)
+        carrier_id = request.path_params["id"]
+        _observable(self._find(request))
+
+        def current() -> Observable | None:
+            found = self._named(carrier_id)
+            return found.link if found is not None and isinstance(found.link, Observable) else None
+
+        def exists() -> bool:
+            return carrier_id in self.context.directory().carriers
+
+        return TraceResponse(current, exists, with_text=with_text)
 
     async def address(self, request: Request) -> Response:
         given = ask.query(request, "number")
         status = self._find(request)
-        if "number" not in given:
-            raise invalid_field("number", "'number' must be given")
-        # A plus that was not percent-encoded arrives as a blank.
-        written = given["number"]
-        number = "+" + written[1:] if written.startswith(" ") else written
         if status.try_address is None:
             raise conflict(f"{status.carrier_id} has no addresses: its kind is {status.kind}")
+        # A plus that was not percent-encoded arrives as a blank.
+        written = given.get("number", "")
+        number = normalise_sender("+" + written[1:] if written.startswith(" ") else written)
+        if number is None:
+            raise invalid_field(
+                "number",
+                "'number' must be an E.164 number, a short code of 5 or 6 digits, or up to 11 letters and digits",
+            )
         return answer({"number": number, **status.try_address(number)})
 
     def _find(self, request: Request) -> LinkStatus:
-        for link in self.context.links():
-            if link.carrier_id == request.path_params["id"]:
-                return link
-        raise not_found(request.url.path, self.context.clock.now_ms())
+        found = self._named(request.path_params["id"])
+        if found is None:
+            raise not_found(request.url.path, self.context.clock.now_ms())
+        return found
+
+    def _named(self, carrier_id: str) -> LinkStatus | None:
+        return next((link for link in self.context.links() if link.carrier_id == carrier_id), None)
 
 
 def _observable(status: LinkStatus) -> Observable:
@@ -97,61 +108,6 @@ def _shown(status: LinkStatus, depths: dict[str, tuple[int, int]]) -> dict[str, 
         ],
         "binds": [msgspec.to_builtins(bind) for bind in binds],
         "receipt_ids": status.receipt_ids,
-    }
-
-
-class TraceResponse(StreamingResponse):
-    """Server-sent events, one for each PDU from the moment that the head of the answer is sent."""
-
-    def __init__(self, link: Observable, *, with_text: bool) -> None:
-        super().__init__((), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
-        self._link = link
-        self._with_text = with_text
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        passed: deque[Passed] = deque(maxlen=_TRACED_MAX)
-        arrived = asyncio.Event()
-        missed = [0]
-
-        def note(pdu: Passed) -> None:
-            missed[0] += len(passed) == _TRACED_MAX
-            passed.append(pdu)
-            arrived.set()
-
-        end = self._link.watch(note)
-        try:
-            self.body_iterator = _told(passed, arrived, missed, self._with_text)
-            await super().__call__(scope, receive, send)
-        finally:
-            end()
-
-
-async def _told(
-    passed: deque[Passed], arrived: asyncio.Event, missed: list[int], with_text: bool
-) -> AsyncGenerator[bytes, None]:
-    yield b": open\n\n"
-    while True:
-        try:
-            async with asyncio.timeout(_KEEP_ALIVE_S):
-                await arrived.wait()
-        except TimeoutError:
-            yield b": nothing new\n\n"
-            continue
-        arrived.clear()
-        if missed[0]:
-            yield b'event: missed\ndata: {"missed":%d}\n\n' % missed[0]
-            missed[0] = 0
-        while passed:
-            yield b"data: " + msgspec.json.encode(traced(passed.popleft(), with_text=with_text)) + b"\n\n"
-
-
-def traced(passed: Passed, *, with_text: bool) -> dict[str, Any]:
-    """One PDU for people."""
-    return {
-        "time": iso_ms(passed.at_ms),
-        "bind": passed.bind,
-        "direction": passed.direction,
-        **decoded(passed.octets, with_text=with_text),
     }
 
 

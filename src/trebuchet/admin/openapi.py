@@ -180,8 +180,12 @@ def _operation_paths() -> Object:
             "get": _operation(
                 "listUnmatchedReceipts",
                 "List receipts that match no message, newest first",
-                {"200": object_of({"items": array_of(struct_of(Receipt))})},
-                parameters=[_LIMIT],
+                {"200": object_of({"items": array_of(_unmatched_receipt())})},
+                parameters=[
+                    _query("carrier", STRING),
+                    _query("text", BOOLEAN, "Whether to show what they quote of texts, and octets."),
+                    _LIMIT,
+                ],
             )
         },
         "/queues": {

@@ -24,6 +24,7 @@ from trebuchet.model.account import Directory
 from trebuchet.model.address import normalise_sender
 from trebuchet.model.events import Event
 from trebuchet.model.message import Pdu
+from trebuchet.model.receipt import Receipt
 from trebuchet.model.status import State
 from trebuchet.protocols import sms
 from trebuchet.routing import rule_for
@@ -116,9 +117,10 @@ class Operations:
         return ids[:_REPLAY_MAX], len(ids) > _REPLAY_MAX
 
     async def unmatched_receipts(self, request: Request) -> Response:
-        given = ask.query(request, "limit")
-        receipts = await self.context.store.unmatched_receipts(ask.limit(given))
-        return answer({"items": [_named(receipt) for receipt in receipts]})
+        given = ask.query(request, "carrier", "text", "limit")
+        receipts = await self.context.store.unmatched_receipts(ask.limit(given), given.get("carrier"))
+        with_text = ask.flag(given, "text")
+        return answer({"items": [receipt_shown(receipt, with_text=with_text) for receipt in receipts]})
 
     async def queues(self, request: Request) -> Response:
         ask.query(request)
@@ -307,6 +309,17 @@ def life_shown(life: Life, directory: Directory, *, with_text: bool) -> dict[str
             "encoding": _encoding_reason(life, with_text=with_text),
         },
     }
+
+
+def receipt_shown(receipt: Receipt, *, with_text: bool) -> dict[str, Any]:
+    """A receipt as JSON values, with its PDU if it came in one; what it quotes of the text only if asked for."""
+    values = _named(receipt)
+    del values["octets"]
+    if not with_text:
+        del values["text"]
+    if receipt.octets:
+        values |= decoded(receipt.octets, with_text=with_text)
+    return values
 
 
 def _pdu(pdu: Pdu, *, with_text: bool) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A capture file that Wireshark opens: PDUs dressed as TCP segments between two fixed addresses.
 
 Classic pcap with microseconds and Ethernet frames (draft-ietf-opsawg-pcap). What is captured is what passed, in
-order; the addresses, the handshake that is not there and the acknowledgements are for the reader's comfort.
+order; the addresses, the ports and the acknowledgements are for the reader's comfort, and there is no handshake.
 """
 
 import struct
@@ -9,9 +9,10 @@ from typing import Final
 
 from trebuchet.protocols.smpp.constants import MAX_PDU_OCTETS
 
-PORT: Final = 2775  # by which Wireshark knows SMPP
-_US: Final = (bytes([10, 0, 0, 1]), 40_000)
-_PEER: Final = (bytes([10, 0, 0, 2]), PORT)
+PORT: Final = 2775  # of the SMSC
+_OUR_FIRST_PORT: Final = 40_000
+_US: Final = bytes([10, 0, 0, 1])
+_PEER: Final = bytes([10, 0, 0, 2])
 _MAC_US: Final = bytes.fromhex("020000000001")
 _MAC_PEER: Final = bytes.fromhex("020000000002")
 _IPV4: Final = b"\x08\x00"
@@ -26,9 +27,13 @@ def header() -> bytes:
 
 
 class Stream:
-    """One TCP connection in the file: it keeps the sequence numbers."""
+    """One TCP connection in the file: it keeps the sequence numbers.
 
-    def __init__(self) -> None:
+    `number`, from 0, tells the connections of a file apart: readers take those with the same ports for one.
+    """
+
+    def __init__(self, number: int = 0) -> None:
+        self._our_port = _OUR_FIRST_PORT + number
         self._sent = {True: 1, False: 1}  # octets of each direction, from 1
 
     def packets(self, at_ms: int, outbound: bool, octets: bytes) -> bytes:
@@ -42,7 +47,8 @@ class Stream:
         return b"".join(found)
 
     def _frame(self, outbound: bool, piece: bytes) -> bytes:
-        (source, source_port), (target, target_port) = (_US, _PEER) if outbound else (_PEER, _US)
+        us, peer = (_US, self._our_port), (_PEER, PORT)
+        (source, source_port), (target, target_port) = (us, peer) if outbound else (peer, us)
         sequence, acknowledged = self._sent[outbound], self._sent[not outbound]
         self._sent[outbound] = (sequence + len(piece)) & 0xFFFFFFFF
         tcp = struct.pack(

@@ -47,6 +47,14 @@ def test_a_conversation_keeps_its_sequence_numbers() -> None:
     assert struct.unpack(">HHII", back[:12]) == (pcap.PORT, 40_000, 1, 4)
 
 
+def test_connections_of_a_file_are_told_apart() -> None:
+    """By our port: each has its own sequence numbers, which would else be taken for repetitions."""
+    first, second = pcap.Stream(0), pcap.Stream(1)
+    file = pcap.header() + first.packets(0, True, b"one") + second.packets(0, True, b"two")
+    heads = [struct.unpack(">HHII", parts(frame)[1][:12]) for _, _, frame in records(file)]
+    assert heads == [(40_000, pcap.PORT, 1, 1), (40_001, pcap.PORT, 1, 1)]
+
+
 @given(st.binary(min_size=1, max_size=400), st.booleans())
 def test_checksums_are_right(octets: bytes, outbound: bool) -> None:
     """The sum over a header with its checksum is zero (RFC 1071)."""

@@ -46,6 +46,7 @@ _RETRY_FIRST_MS = 1_000
 _RETRY_MAX_MS = 60_000
 _PART_TRIES_MAX = 5  # of a part that stays here, for reasons that count as a try
 _REFERENCES_MAX = 10_000  # pairs of numbers whose last concatenation reference is remembered
+_CALLED_MAX = 16  # connections that the SMSC may have opened to us
 _BEYOND_ROOM_MS = 100  # how long a lane rests after a submit that there was no room for
 _DOWN_MS = 1_000  # how long a lane rests that was handed a shipment when the link was down
 
@@ -71,6 +72,14 @@ class _Transit:
     def spoiled(self) -> bool:
         """A part was refused, or lost: the others that are still here need not go out."""
         return any(answer is not None and answer.kind in (Kind.REFUSED, Kind.LOST) for answer in self.answers)
+
+    @property
+    def taken(self) -> tuple[tuple[int, str], ...]:
+        """The parts that the SMSC took, with its ids."""
+        return tuple((number, id_) for number, id_ in enumerate(self.ids) if id_ is not None)
+
+    def lost(self, why: str) -> Lost:
+        return Lost(why, self.taken, len(self.parts), tuple(self.pdus))
 
 
 class _Lane:
@@ -203,7 +212,7 @@ class SmppLink:
                 pass  # what is left is reported as lost when its bind ends
         await asyncio.gather(*(bind.stop(min(grace_s, 1)) for bind in (*self._binds, *self._called)))
         for transit in list(self._under_way):  # parts that stayed here
-            self._report(transit, Lost("the link was stopped before all parts were answered"))
+            self._report(transit, transit.lost("the link was stopped before all parts were answered"))
 
     # ---- Observable ----
 
@@ -410,11 +419,11 @@ class SmppLink:
         if not contrary:
             return Accepted((tuple(i or "" for i in transit.ids),), pdus=pdus)
         worst = max(contrary, key=lambda verdict: _GRAVITY[verdict.kind])
-        taken = tuple((n, i) for n, i in enumerate(transit.ids) if i is not None)
+        taken = transit.taken
         if worst.kind is Kind.REFUSED:
             return Refused(worst.error_code, worst.words, taken=taken, pdus=pdus)
         if worst.kind is Kind.LOST:
-            return Lost("the carrier did not answer", taken, len(transit.parts), pdus)
+            return transit.lost("the carrier did not answer")
         attempt = transit.shipment.attempt + transit.tries
         if worst.kind is Kind.RETRY and (attempt >= worst.tries or transit.tries >= _PART_TRIES_MAX):
             return Refused(worst.error_code, worst.words, taken=taken, pdus=pdus)
@@ -502,12 +511,21 @@ class SmppLink:
 
     # ---- outbind ----
 
-    def _answer_outbind(self) -> Bind:
+    def _answer_outbind(self) -> asyncio.Protocol:
         """A connection that the SMSC opened: it is bound as a receiver once it has sent its outbind."""
+        if len(self._called) >= _CALLED_MAX:
+            return _Refused()
         bind = self._make_bind(f"{self.carrier_id}/outbind-{len(self._called)}", "receiver", incoming=True)
         bind.watch(bool(self._watchers))
         self._called.append(bind)
         return bind
+
+
+class _Refused(asyncio.Protocol):
+    """One connection too many."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
 
 
 _GRAVITY = {Kind.LINK_FAULT: 0, Kind.THROTTLED: 1, Kind.RETRY: 2, Kind.LOST: 3, Kind.REFUSED: 4}

@@ -209,8 +209,8 @@ class SqliteStore:
     async def pacing(self) -> dict[tuple[str, str], int]:
         return await self._read(reads.pacing)
 
-    async def unmatched_receipts(self, limit: int) -> list[Receipt]:
-        return await self._read(reads.unmatched_receipts, limit)
+    async def unmatched_receipts(self, limit: int, carrier_id: str | None = None) -> list[Receipt]:
+        return await self._read(reads.unmatched_receipts, limit, carrier_id)
 
     async def handset_tail(self, since_ms: int, limit: int) -> list[HandsetMessage]:
         return await self._read(reads.handset_tail, since_ms, limit)

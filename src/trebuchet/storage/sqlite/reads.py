@@ -397,9 +397,10 @@ def pacing(connection: Connection) -> dict[tuple[str, str], int]:
     return {(account_id, sender): due_ms for account_id, sender, due_ms in connection.execute(sql.PACING)}
 
 
-def unmatched_receipts(connection: Connection, limit: int) -> list[Receipt]:
-    """The newest first."""
-    return [receipt_from_row(row) for row in connection.execute(sql.UNMATCHED_RECEIPTS, (limit,))]
+def unmatched_receipts(connection: Connection, limit: int, carrier_id: str | None) -> list[Receipt]:
+    """The newest first, of one carrier or of all."""
+    rows = connection.execute(sql.UNMATCHED_RECEIPTS, (carrier_id, carrier_id, limit))
+    return [receipt_from_row(row) for row in rows]
 
 
 def handset_tail(connection: Connection, since_ms: int, limit: int) -> list[HandsetMessage]:
