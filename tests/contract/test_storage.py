@@ -1,5 +1,6 @@
 """What every storage engine promises about the path of a message, noun by noun (`storage.base`)."""
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 

@@ -776,6 +776,8 @@ async def test_queues_and_links_say_what_waits(world: World) -> None:
             "kind": "simulator",
             "state": "up",
             "lanes": [{"name": LANE, "room": 10, "rows": 2}],
+            "binds": [],
+            "receipt_ids": None,
         }
     ]
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ class Peer:
         self.events: list[Event] = []
         self._process = process
         self._errors = errors
+        self._silent = False  # for ever
         self._changed = asyncio.Condition()
         self._reader = asyncio.create_task(self._read())
 
@@ -48,6 +49,7 @@ class Peer:
                 self.events.append(_event(line.decode(errors="replace").rstrip("\n")))
                 self._changed.notify_all()
         async with self._changed:
+            self._silent = True
             self._changed.notify_all()
 
     def said(self, event: str, **fields: Any) -> list[Event]:
@@ -55,30 +57,23 @@ class Peer:
         wanted = {"event": event, **fields}
         return [each for each in self.events if wanted.items() <= each.items()]
 
-    async def until(self, event: str, count: int = 1, **fields: Any) -> list[Event]:
-        """Wait until it has said this so often; fails if it ends before."""
+    async def wait_for(self, condition: Callable[[], bool], words: str) -> None:
+        """Wait until what it said fulfils the condition; fails with `words` if it ends before."""
         try:
             async with asyncio.timeout(TIMEOUT_S), self._changed:
-                await self._changed.wait_for(
-                    lambda: len(self.said(event, **fields)) >= count or self._reader.done() or self._ended
-                )
+                await self._changed.wait_for(lambda: condition() or self._silent)
         except TimeoutError:
-            raise AssertionError(f"no {count} × {event} {fields}: {self.story()}") from None
-        found = self.said(event, **fields)
-        assert len(found) >= count, f"it ended before {count} × {event} {fields}: {self.story()}"
-        return found
+            raise AssertionError(f"no {words}: {self.story()}") from None
+        assert condition(), f"it ended before {words}: {self.story()}"
 
-    @property
-    def _ended(self) -> bool:
-        return self._process.stdout is not None and self._process.stdout.at_eof()
+    async def until(self, event: str, count: int = 1, **fields: Any) -> list[Event]:
+        """Wait until it has said this so often; every such event."""
+        await self.wait_for(lambda: len(self.said(event, **fields)) >= count, f"{count} × {event} {fields}")
+        return self.said(event, **fields)
 
     async def until_line(self, words: str) -> None:
         """Wait for a line of plain output with these words in it."""
-        async with asyncio.timeout(TIMEOUT_S), self._changed:
-            await self._changed.wait_for(
-                lambda: any(words in each["text"] for each in self.said("line")) or self._ended
-            )
-        assert any(words in each["text"] for each in self.said("line")), self.story()
+        await self.wait_for(lambda: any(words in line["text"] for line in self.said("line")), words)
 
     def story(self) -> str:
         """What it said and what it complained of."""

@@ -255,17 +255,23 @@ _STATUS: Object = {
 }
 
 
+_DECODED: Object = {
+    "pdu": {"type": "object", "description": "Field by field, in words."},
+    "hex": {**STRING, "description": "The octets; only with the text."},
+}
 _PDU: Object = {
     "type": "object",
-    "properties": {
-        "time": TIME,
-        "lane": STRING,
-        "direction": STRING,
-        "pdu": {"type": "object", "description": "Field by field, in words."},
-        "hex": {**STRING, "description": "The octets; only with the text."},
-    },
+    "properties": {"time": TIME, "lane": STRING, "direction": STRING, **_DECODED},
     "required": ["time", "lane", "direction", "pdu"],
 }
+
+
+def _unmatched_receipt() -> Object:
+    receipt = struct_of(Receipt)
+    del receipt["properties"]["octets"]
+    receipt["properties"] |= _DECODED
+    receipt["required"] = [name for name in receipt["required"] if name not in ("octets", "text")]
+    return receipt
 
 
 def _life(event: Object, attempts: Object) -> Object:

@@ -20,6 +20,7 @@ TIMEOUT_S: Final = 10.0
 FEED_TIMEOUT_S: Final = 40.0
 ANSWER_MAX: Final = 64 * 1024 * 1024  # a thousand rows of a list, or a life with many attempts, are far less
 LINE_MAX: Final = 1024 * 1024
+_LISTED: Final = ("accounts", "applications", "numbers", "carriers", "routes", "links")
 
 
 class ConnectionLost(CommandError):
@@ -242,6 +243,9 @@ def refusal(status: int, problem: Mapping[str, Any]) -> CommandError:
         )
     if status == http.client.NOT_FOUND and "path" in problem:
         text += f": {problem['path']}"
+        kind = str(problem["path"]).removeprefix("/admin/v1/").partition("/")[0]
+        if kind in _LISTED:
+            text += f"\n`trebuchet {kind} list` prints those that there are"
     for field in problem.get("fieldErrors") or ():
         if isinstance(field, dict):
             text += f"\n{field.get('fieldName')}: {field.get('description')}"

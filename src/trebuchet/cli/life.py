@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from trebuchet.cli.output import BAD, GOOD, QUIET, TITLE, Line
+from trebuchet.cli.pdus import pdu_lines
 from trebuchet.cli.when import clock_time, span
 from trebuchet.clock import iso_ms
 from trebuchet.model.errorcodes import ERROR_CODES
@@ -19,7 +20,7 @@ class _Moment(NamedTuple):
     line: Line
 
 
-def life_lines(life: Life) -> list[Line]:
+def life_lines(life: Life, *, with_hex: bool = False) -> list[Line]:
     """The life as `trebuchet show` prints it. Fields that an older gateway leaves out are not shown."""
     message = life["message"]
     started_ms = message["received_ms"]
@@ -30,7 +31,10 @@ def life_lines(life: Life) -> list[Line]:
             Line(f"  {clock_time(moment.at_ms)}  {after:>12}  {moment.line.text}", moment.line.style)
         )
     lines += _waiting(life)
-    lines += _pdus(life)
+    if life.get("pdus"):
+        lines += [Line(""), Line("PDUs (UTC)", TITLE)]
+        for pdu in life["pdus"]:
+            lines += pdu_lines(pdu, pdu["lane"], with_hex=with_hex)
     return lines
 
 
@@ -137,23 +141,6 @@ def _waiting(life: Life) -> Iterator[Line]:
         yield Line(
             f"Waiting: callback {item['event_id']}, tried {tried}, next {iso_ms(item['due_ms'])}", "yellow"
         )
-
-
-def _pdus(life: Life) -> Iterator[Line]:
-    """What was exchanged with the carrier, PDU by PDU, decoded; as octets, too, where texts are shown."""
-    if not life.get("pdus"):
-        return
-    yield Line("")
-    yield Line("PDUs", TITLE)
-    for pdu in life["pdus"]:
-        fields = dict(pdu["pdu"])
-        arrow = "→" if pdu["direction"] == "out" else "←"
-        yield Line(f"  {pdu['time'][11:23]}  {pdu['lane']}  {arrow} {fields.pop('command')}")
-        for name, value in fields.items():
-            if value not in ("", 0, None, [], {}):
-                yield Line(f"      {name:<24}{value}", QUIET)
-        if "hex" in pdu:
-            yield Line(f"      {pdu['hex']}", QUIET)
 
 
 def _whom(life: Life, part: Mapping[str, Any]) -> str:

@@ -72,16 +72,20 @@ def show(
     session: Session,
     message_id: Annotated[str, typer.Argument(metavar="ID", help="The id in the answer to the request.")],
     text: Annotated[bool, typer.Option("--text", help="Show the text too.")] = False,
+    hex_: Annotated[bool, typer.Option("--hex", help="Show the octets of each PDU; needs --text.")] = False,
 ) -> None:
     """Print the whole life of a message.
 
-    Request, route, encoding, segments, exchanges with carriers, receipts, events, and every callback tried.
+    Request, route, encoding, segments, exchanges with carriers, receipts, events, every callback tried, and the
+    PDUs field by field.
     """
+    if hex_ and not text:
+        raise CommandError(Code.REFUSED, "--hex needs --text: the octets hold the text")
     life = session.admin.call(
         "GET", f"/admin/v1/messages/{quote(message_id, safe='')}", query={"text": text or None}
     ).content
     session.printer.json(life)
-    for line in life_lines(life):
+    for line in life_lines(life, with_hex=hex_):
         session.printer.line(line)
 
 

@@ -44,6 +44,11 @@ class Printer:
         else:
             self._console.print(text, style=line.style or None, markup=False, emoji=False)
 
+    def clear(self) -> None:
+        """Clear the screen, if it is one."""
+        if self._console is not None:
+            self._console.clear()
+
     def json(self, value: object) -> None:
         """Print one JSON value on one line, if JSON was asked for."""
         if self.as_json:

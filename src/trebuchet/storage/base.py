@@ -441,7 +441,9 @@ class Store(Protocol):
         """Latest due_ms of unclaimed work per (account, sender), for accounts and numbers with a rate limit."""
         ...
 
-    async def unmatched_receipts(self, limit: int, carrier_id: str | None = None) -> list[Receipt]: ...
+    async def unmatched_receipts(self, limit: int, carrier_id: str | None = None) -> list[Receipt]:
+        """The newest first, of one carrier or of all."""
+        ...
 
     async def handset_tail(self, since_ms: int, limit: int) -> list[HandsetMessage]:
         """The newest messages of the simulated network, oldest first."""

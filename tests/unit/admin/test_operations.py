@@ -7,11 +7,19 @@ import msgspec
 import pytest
 
 from admin.contexts import NOW_MS, directory
-from trebuchet.admin.operations import ReplayRequest, life_shown, message_query, replay_query, told
+from trebuchet.admin.operations import (
+    ReplayRequest,
+    life_shown,
+    message_query,
+    receipt_shown,
+    replay_query,
+    told,
+)
 from trebuchet.api.problems import Problem
 from trebuchet.feed import Entry, Watch
 from trebuchet.model.account import Carrier, Directory, Profile, Route
 from trebuchet.model.message import Delivery, Direction, Kind, Message, Pdu
+from trebuchet.model.receipt import Receipt, ReceiptState
 from trebuchet.model.status import State
 from trebuchet.protocols.smpp import encode, pdu
 from trebuchet.storage.base import EventQuery, Life, MessageQuery
@@ -265,3 +273,31 @@ async def test_a_feed_that_is_closed_leaves_nothing_behind() -> None:
 def test_a_directory_without_routes_has_no_rule() -> None:
     """What was routed by one that is gone says so."""
     assert shown(life(), directory())["why"]["route"] == "sim/0, by a rule that is gone"
+
+
+# ---- unmatched receipts ----
+
+
+def test_a_receipt_is_shown_with_its_pdu() -> None:
+    """What it quotes of the message only if texts are asked for."""
+    octets = encode(pdu.DeliverSm(esm_class=4, short_message=b"id:1 stat:DELIVRD text:secret"))
+    receipt = Receipt(
+        carrier_id="sim",
+        carrier_message_id="1",
+        state=ReceiptState.DELIVERED,
+        at_ms=1,
+        text="secret",
+        octets=octets,
+    )
+    hidden = receipt_shown(receipt, with_text=False)
+    assert (hidden["state"], hidden["pdu"]["command"]) == ("DELIVRD", "deliver_sm")
+    assert hidden.keys().isdisjoint({"text", "octets", "hex"})
+    assert "secret" not in str(hidden)
+    shown = receipt_shown(receipt, with_text=True)
+    assert (shown["text"], shown["hex"]) == ("secret", octets.hex())
+
+
+def test_a_receipt_that_came_in_no_pdu_is_shown_without() -> None:
+    """As the simulated carrier's are."""
+    receipt = Receipt(carrier_id="sim", carrier_message_id="1", state=ReceiptState.DELIVERED, at_ms=1)
+    assert "pdu" not in receipt_shown(receipt, with_text=True)

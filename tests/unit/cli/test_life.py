@@ -210,3 +210,37 @@ def test_error_codes_have_a_meaning() -> None:
     assert error_text(None) == ""
     assert error_text(4432) == "4432 rejected-forbidden-country: country/zone not enabled"
     assert error_text(1) == "1 (no code of this version)"
+
+
+def test_the_pdus_come_last() -> None:
+    """What was exchanged, in order, with the lane; octets only when asked for."""
+    submit = {
+        "time": "2026-01-31T12:00:00.002Z",
+        "lane": "acme/0",
+        "direction": "out",
+        "pdu": {"command": "submit_sm", "command_status": "ROK", "sequence_number": 7},
+        "hex": "0000001000000004",
+    }
+    refusal = {
+        "time": "2026-01-31T12:00:00.012Z",
+        "lane": "acme/0",
+        "direction": "in",
+        "pdu": {"command": "submit_sm_resp", "command_status": "RINVDSTADR", "sequence_number": 7},
+    }
+    given = {**LIFE, "pdus": [submit, refusal]}
+    lines = [line.text for line in life_lines(given)]
+    assert lines[lines.index("PDUs (UTC)") + 1 :] == [
+        "12:00:00.002  acme/0  → submit_sm",
+        "    sequence_number         7",
+        "12:00:00.012  acme/0  ← submit_sm_resp  RINVDSTADR",
+        "    sequence_number         7",
+    ]
+    assert "    0000001000000004" in [line.text for line in life_lines(given, with_hex=True)]
+    assert "PDUs (UTC)" not in [line.text for line in life_lines(LIFE)]
+
+
+def test_a_callback_that_was_tried_once() -> None:
+    """Is said to be so."""
+    pending = [{"event_id": "m-0-9", "attempts": 1, "due_ms": T + 60_000}]
+    lines = [line.text for line in life_lines({**LIFE, "pending": pending})]
+    assert "Waiting: callback m-0-9, tried once, next 2026-01-31T12:01:00.000Z" in lines

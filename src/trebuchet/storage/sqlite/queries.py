@@ -167,10 +167,10 @@ GROUP BY m.account_id, m.source"""
 # A parked receipt, and the conversion that it was recorded with.
 PARKED = columns(Receipt, "p") + ', p."conversion"'
 
-# carrier or null, the same again, limit; the newest
+# carrier ('' for all), limit; the newest
 UNMATCHED_RECEIPTS = f"""
 SELECT {PARKED} FROM parked_receipts AS p
-WHERE ? IS NULL OR p.carrier_id = ? ORDER BY p.at_ms DESC LIMIT ?"""
+WHERE ? IN ('', p.carrier_id) ORDER BY p.at_ms DESC LIMIT ?"""
 
 # first network id, limit; the newest
 HANDSET_TAIL = f"""

@@ -399,7 +399,7 @@ def pacing(connection: Connection) -> dict[tuple[str, str], int]:
 
 def unmatched_receipts(connection: Connection, limit: int, carrier_id: str | None) -> list[Receipt]:
     """The newest first, of one carrier or of all."""
-    rows = connection.execute(sql.UNMATCHED_RECEIPTS, (carrier_id, carrier_id, limit))
+    rows = connection.execute(sql.UNMATCHED_RECEIPTS, (carrier_id or "", limit))
     return [receipt_from_row(row) for row in rows]
 
 
