@@ -100,8 +100,9 @@ def judge_recipient(request: SendRequest, to: str, directory: Directory) -> int 
 class Acceptor:
     """Stores outbound messages. All calls in the event loop; none blocks.
 
-    `offer` is given each committed work item, `announce` what is to be called back at once, `queued` counts
-    deliveries that wait for a carrier.
+    `reserve` says whether a work item may be stored as claimed; then `offer` is given it, committed, or
+    `withdraw`, if that failed. `announce` is given what is to be called back at once.
+    `queued` counts deliveries that wait for a carrier. `lanes` names those of each carrier that can carry a kind.
     """
 
     def __init__(
@@ -111,9 +112,11 @@ class Acceptor:
         ids: Ids,
         committer: Committer,
         directory: Callable[[], Directory],
-        lanes: Callable[[], Mapping[str, Sequence[str]]],
+        lanes: Callable[[Kind], Mapping[str, Sequence[str]]],
         pacing: Pacing,
         settings: AcceptSettings,
+        reserve: Callable[[str, int], bool],
+        withdraw: Callable[[Sequence[WorkItem]], None],
         offer: Callable[[Sequence[DueWork]], None],
         announce: Callable[[Message, Sequence[Announcement]], None],
     ) -> None:
@@ -124,6 +127,8 @@ class Acceptor:
         self._lanes = lanes
         self._pacing = pacing
         self._settings = settings
+        self._reserve = reserve
+        self._withdraw = withdraw
         self._offer = offer
         self._announce = announce
         self.queued = 0
@@ -222,7 +227,7 @@ class Acceptor:
     ) -> tuple[list[Delivery], list[Announcement]]:
         deliveries: list[Delivery] = []
         announcements: list[Announcement] = []
-        lanes = self._lanes()
+        lanes = self._lanes(message.kind)
         now_ms = message.received_ms
         if refusal is None and len(message.destinations) > self._settings.recipients_max:
             refusal = errorcodes.TOO_MANY_RECIPIENTS
@@ -265,13 +270,21 @@ class Acceptor:
             return []
         due_ms = self._turn(request, message, len(queued), account, directory, now_ms)
         if len(queued) > 1 and len({d.lane for d in queued}) == 1:
-            lane = queued[0].lane
-            assert lane is not None
-            return [WorkItem(lane, due_ms, message.id, GROUP, 0, message.valid_until_ms)]
+            rows = [(queued[0].lane, GROUP)]
+        else:
+            rows = [(d.lane, d.recipient) for d in queued]
         return [
-            WorkItem(d.lane, due_ms, message.id, d.recipient, 0, message.valid_until_ms)
-            for d in queued
-            if d.lane
+            WorkItem(
+                lane,
+                due_ms,
+                message.id,
+                recipient,
+                0,
+                message.valid_until_ms,
+                now_ms if self._reserve(lane, due_ms) else None,
+            )
+            for lane, recipient in rows
+            if lane is not None
         ]
 
     def _turn(
@@ -300,6 +313,7 @@ class Acceptor:
     def _stored(self, change: Accept, stored: Callable[[Message | Exception], None], result: Any) -> None:
         if result is not None:  # an error, or the first message of a repeated idempotency key
             self.queued -= len(change.work)
+            self._withdraw(change.work)
             stored(result)
             return
         if change.work:

@@ -26,7 +26,7 @@ from trebuchet.api.create import CreateMessage
 from trebuchet.api.hot import make_protocol
 from trebuchet.api.server import HttpServer, is_loopback, listen, url_of
 from trebuchet.callbacks.deliver import CallbackPolicy, Callbacks
-from trebuchet.carriers import CARRIERS, check_settings
+from trebuchet.carriers import CARRIERS, carries, check_settings
 from trebuchet.carriers import build as build_link
 from trebuchet.carriers.base import CarrierLink, CarrierReports, LinkState, Surroundings
 from trebuchet.carriers.status import BindReport, BindState, Observable
@@ -39,7 +39,7 @@ from trebuchet.model.account import Carrier, Directory
 from trebuchet.model.events import Announcement
 from trebuchet.model.message import Message
 from trebuchet.outbox.backoff import Schedule
-from trebuchet.outbox.committer import Committer
+from trebuchet.outbox.committer import Committer, Spacing
 from trebuchet.outbox.pacing import Limit, Pacing
 from trebuchet.receipts import Receipts
 from trebuchet.settings import Settings
@@ -54,7 +54,8 @@ from trebuchet.webclient import AddressRules, WebClient
 if TYPE_CHECKING:
     from trebuchet.simulator.smsc import Smsc
 
-_SPACING_S = 0.003  # between batches: what a busy gateway's answers may wait so that commits are shared
+# What a busy gateway's answers may wait so that commits are shared; 100 changes are the lives of twenty messages.
+_SPACING = Spacing(least_s=0.003, most_s=0.020, quiet_s=0.001, enough=100)
 DEMO_ADMIN_TOKEN = "admin-demo"  # noqa: S105  # documented and fixed: `serve --demo` is for tests
 
 
@@ -132,7 +133,7 @@ class Gateway:
             self.store,
             batch_max=settings.storage.commit_max,
             observe=self.telemetry.batch,
-            spacing_s=_SPACING_S,
+            spacing=_SPACING,
         )
         self.ids = Ids()
         self.directory = await self.store.directory()
@@ -208,6 +209,7 @@ class Gateway:
         settings = self.settings
         return Supervisor(
             build=self._build_link,
+            carries=lambda carrier: carries(self._seen_by_link(carrier).kind),
             clock=self.clock,
             store=self.store,
             committer=self.committer,
@@ -222,9 +224,13 @@ class Gateway:
         )
 
     def _build_link(self, carrier: Carrier, reports: CarrierReports) -> CarrierLink:
+        surroundings = Surroundings(self.clock, self.network, self.telemetry)
+        return build_link(self._seen_by_link(carrier), reports, surroundings)
+
+    def _seen_by_link(self, carrier: Carrier) -> Carrier:
         if self._smsc_port and carrier.kind == "simulator":
-            carrier = over_smpp(carrier, self._smsc_port)
-        return build_link(carrier, reports, Surroundings(self.clock, self.network, self.telemetry))
+            return over_smpp(carrier, self._smsc_port)
+        return carrier
 
     def _acceptor(self) -> Acceptor:
         settings = self.settings
@@ -233,7 +239,7 @@ class Gateway:
             ids=self.ids,
             committer=self.committer,
             directory=lambda: self.directory,
-            lanes=lambda: self.supervisor.lanes,
+            lanes=self.supervisor.lanes_for,
             pacing=self.pacing,
             settings=AcceptSettings(
                 default_validity_ms=int(settings.outbox.default_validity_s * 1000),
@@ -241,6 +247,8 @@ class Gateway:
                 recipients_max=settings.api.max_recipients,
                 strict_numbers=settings.api.strict_numbers,
             ),
+            reserve=self.supervisor.reserve,
+            withdraw=self.supervisor.withdraw,
             offer=self._offer,
             announce=self._announce,
         )

@@ -1,7 +1,8 @@
 """From a lane to a carrier, and from the carrier's answer to what is stored.
 
 `settlement` decides, `LaneWorker` does. Nothing is handed to a carrier before its work row is marked as
-claimed on disk, so after a crash every row is either untouched or known to be in doubt.
+claimed on disk, so after a crash every row is either untouched or known to be in doubt. While a lane has room
+and nothing waits in it, its rows are claimed as they are accepted, which saves them a commit of their own.
 """
 
 import asyncio
@@ -237,6 +238,8 @@ class LaneWorker:
         self._closed = False
         self._claiming = False
         self._out: dict[WorkKey, DueWork] = {}  # with the link, outcome awaited or being stored
+        self._reserved = 0  # rows that are being accepted as claimed: room that is taken
+        self._coming = 0  # rows that are being accepted unclaimed: no later one may go before them
         self._snoozed = 0  # shipments that come back to the head of the lane once that is stored
         self._paused_until_ms = 0
         self._resume: Timer | None = None
@@ -266,12 +269,52 @@ class LaneWorker:
         self._recovered = True
         self.pump()
 
+    def reserve(self, due_ms: int) -> bool:
+        """A row is about to be stored: may it be stored as claimed?
+
+        Each call is followed by `offer` with the row when it is stored, or by `withdraw` with the answer.
+        """
+        ahead = (
+            self._recovered
+            and due_ms <= self._clock.now_ms()
+            and not self._coming
+            and not self._snoozed
+            and self._reserved < _CLAIM_MAX
+            and self.queue.nothing_due
+            and self.link.room(self.lane) > self._reserved
+            and not self._resting()
+        )
+        if ahead:
+            self._reserved += 1
+        else:
+            self._coming += 1
+        return ahead
+
+    def withdraw(self, *, reserved: bool) -> None:
+        """What `reserve` was asked for was not stored."""
+        # Never below 0: the link may have been changed in the meantime, and this be another worker.
+        if reserved:
+            self._reserved = max(self._reserved - 1, 0)
+        else:
+            self._coming = max(self._coming - 1, 0)
+
+    def offer(self, due: DueWork) -> None:
+        """A row was stored that `reserve` was asked for. Call `pump` after a series of offers."""
+        self.withdraw(reserved=due.item.claimed_ms is not None)
+        if due.item.claimed_ms is None:
+            self.queue.offer(due)
+            return
+        key = _work_key(due)
+        self.queue.adopt(key)
+        self._out[key] = due
+        self._hand_over(_shipment(due))
+
     def pump(self) -> None:
         """Claim as much as the link has room for. Called whenever there may be work or room."""
         # What is snoozed stands before everything else, so nothing is taken until it is back.
         if self._claiming or self._snoozed or not self._recovered or self._resting():
             return
-        room = min(self.link.room(self.lane), _CLAIM_MAX)
+        room = min(self.link.room(self.lane) - self._reserved, _CLAIM_MAX)
         if room <= 0:
             return
         taken = self.queue.take(room)
@@ -290,8 +333,8 @@ class LaneWorker:
 
     @property
     def busy(self) -> int:
-        """Shipments with the link, or whose outcome is being stored."""
-        return len(self._out)
+        """Shipments with the link or on their way to it, or whose outcome is being stored."""
+        return len(self._out) + self._reserved
 
     async def close(self) -> None:
         """Hand out nothing more. Outcomes are still stored. May be called twice."""

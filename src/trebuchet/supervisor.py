@@ -5,7 +5,7 @@ follows the carrier's `in_doubt` setting.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 
 from trebuchet.carriers.base import CarrierLink, CarrierReports, InboundPart, Outcome, Shipment
 from trebuchet.clock import Clock
@@ -15,11 +15,14 @@ from trebuchet.inbound import Inbound
 from trebuchet.model.account import Carrier, Directory
 from trebuchet.model.carrierids import IdConversion
 from trebuchet.model.events import Announcement
+from trebuchet.model.message import Kind, WorkItem
 from trebuchet.model.receipt import Receipt
 from trebuchet.outbox.committer import Committer
 from trebuchet.receipts import Receipts
 from trebuchet.storage.base import DueWork, Store
 from trebuchet.telemetry import Telemetry
+
+_DRAINS_MAX = 3  # a row that is accepted, handed to a link that stops, and put back
 
 BuildLink = Callable[[Carrier, CarrierReports], CarrierLink]  # raises ValueError
 
@@ -31,6 +34,7 @@ class Supervisor:
         self,
         *,
         build: BuildLink,
+        carries: Callable[[Carrier], Container[Kind]],
         clock: Clock,
         store: Store,
         committer: Committer,
@@ -44,6 +48,7 @@ class Supervisor:
         telemetry: Telemetry,
     ) -> None:
         self._build = build
+        self._carries = carries
         self._clock = clock
         self._store = store
         self._committer = committer
@@ -58,7 +63,8 @@ class Supervisor:
         self._running: dict[str, tuple[Carrier, CarrierLink]] = {}
         self._workers: dict[str, LaneWorker] = {}
         self._following = asyncio.Lock()
-        self.lanes: dict[str, Sequence[str]] = {}  # of each carrier that has a link; read by routing
+        self.lanes: dict[str, Sequence[str]] = {}  # of each carrier that has a link
+        self._lanes_for: dict[Kind, dict[str, Sequence[str]]] = {kind: {} for kind in Kind}
         self.receipts: Receipts | None = None
         self.inbound: Inbound | None = None
 
@@ -77,14 +83,36 @@ class Supervisor:
             for carrier in carriers.values():
                 if carrier.id not in self._running:
                     await self._start_link(carrier)
+            self._lanes_for = {
+                kind: {
+                    name: lanes for name, lanes in self.lanes.items() if kind in self._carries(carriers[name])
+                }
+                for kind in Kind
+            }
+
+    def lanes_for(self, kind: Kind) -> Mapping[str, Sequence[str]]:
+        """The lanes of each carrier that can carry messages of this kind."""
+        return self._lanes_for[kind]
+
+    def reserve(self, lane: str, due_ms: int) -> bool:
+        """A row of this lane is about to be stored: whether as claimed. Then `offer` it, or `withdraw` it."""
+        worker = self._workers.get(lane)
+        return worker is not None and worker.reserve(due_ms)
+
+    def withdraw(self, work: Sequence[WorkItem]) -> None:
+        """Rows that were reserved for and not stored."""
+        for item in work:
+            worker = self._workers.get(item.lane)
+            if worker is not None:
+                worker.withdraw(reserved=item.claimed_ms is not None)
 
     def offer(self, due: Sequence[DueWork]) -> None:
-        """Committed work: hand it to its lanes."""
+        """Committed work that was reserved for: hand it to its lanes."""
         touched = set()
         for work in due:
             worker = self._workers.get(work.item.lane)
             if worker is not None:  # else it waits in the table until its carrier has a link again
-                worker.queue.offer(work)
+                worker.offer(work)
                 touched.add(worker)
         for worker in touched:
             worker.pump()
@@ -137,8 +165,12 @@ class Supervisor:
         for worker in workers:
             await worker.close()
         await link.stop(grace_s)
-        # The outcomes that stopping reported are stored before the lanes change hands.
-        await self._committer.drain()
+        # Rows that were accepted as claimed, and the outcomes that stopping reported, are stored before the lanes
+        # change hands. What a failing store keeps from being stored is in doubt when the link starts again.
+        for _ in range(_DRAINS_MAX):
+            await self._committer.drain()
+            if not any(worker.busy for worker in workers):
+                break
         del self._running[carrier_id]
         for worker in workers:
             del self._workers[worker.lane]

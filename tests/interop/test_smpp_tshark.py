@@ -9,11 +9,14 @@ import pytest
 from support import capture
 from support.gateway import NUMBER, Gateway, running
 from support.http import Catcher, catching
+from trebuchet.protocols import pcap
 from trebuchet.protocols.smpp import Command, Framer, Tag, decode, encode, pdu, tlv
 from trebuchet.protocols.smpp.constants import RESPONSE
 from trebuchet.testing import RunningSmsc, smsc
 
 pytestmark = [pytest.mark.anyio, pytest.mark.tshark]
+
+LONGEST = 65_000  # of what tshark takes for a PDU; more than one TCP segment of ours
 
 SAMPLES: dict[str, Any] = {
     "system_id": "esme",
@@ -143,6 +146,11 @@ def expected(octets: bytes) -> list[list[Any]]:
 async def read_by_tshark(path: Path, pdus: Iterable[bytes]) -> list[list[list[Any]]]:
     """The same fields as tshark has them, one PDU in one frame."""
     capture.write_pcap(path, [[(True, octets) for octets in pdus]])
+    return await fields_in(path)
+
+
+async def fields_in(path: Path) -> list[list[list[Any]]]:
+    """FIELDS of each PDU of a capture."""
     texts = {f"smpp.{name}" for name in TEXTS} | {"smpp.message_payload"}
     return [
         [
@@ -171,6 +179,26 @@ async def test_every_parameter_is_read_as_it_was_written(tmp_path: Path) -> None
     found = await read_by_tshark(path, pdus)
     assert await capture.malformed(path) == ""
     assert found == [expected(octets) for octets in pdus]
+
+
+async def test_a_capture_of_ours_is_one_that_tshark_opens(tmp_path: Path) -> None:
+    """As `links trace` writes it: whole connections, right checksums, a PDU of any length in its place."""
+    pdus = [encode(sample(kind, number)) for number, kind in enumerate(pdu.CLASSES.values(), start=1)]
+    longest = pdu.DataSm(sequence=99, tlvs=((Tag.MESSAGE_PAYLOAD, bytes(LONGEST)),))
+    longest.source_addr, longest.destination_addr, longest.service_type = "1", "2", "CMT"
+    pdus.insert(3, encode(longest))
+    path = tmp_path / "trace.pcap"
+    streams = pcap.Stream(0), pcap.Stream(1)
+    packets = (
+        streams[number % 2].packets(number, number % 3 == 0, octets) for number, octets in enumerate(pdus)
+    )
+    path.write_bytes(pcap.header() + b"".join(packets))
+    assert await capture.malformed(path) == ""
+    checked = ("-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE")
+    wrong = "tcp.checksum.status == 0 || ip.checksum.status == 0 || tcp.analysis.flags"
+    assert await capture.tshark(path, *checked, "-Y", wrong) == ""
+    assert await capture.tshark(path, *checked, "-Y", "tcp.checksum.status == 1") != ""
+    assert await fields_in(path) == [expected(octets) for octets in pdus]
 
 
 LONG = "A long message: ½ and 😀. " * 12

@@ -43,6 +43,10 @@ async def test_a_kill_at_any_arrow_of_the_path_loses_nothing(
     """Killed just before or just after the commit of each step, every 202 is delivered and called back."""
     accepted: dict[str, str] = {}
     async with catching() as catcher:
+        if change == "Claim":  # a commit of its own only for what found no room when it was accepted
+            async with running(tmp_path, QUICK, catcher.url) as narrow:
+                settings = {"settings": {"window": 2}}
+                assert (await narrow.admin("PATCH", "/carriers/simulator", settings)).status == 200
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *CRASHING,
@@ -54,11 +58,11 @@ async def test_a_kill_at_any_arrow_of_the_path_loses_nothing(
         )
         gateway = Gateway(tmp_path, QUICK, catcher.url)
         await gateway.attach(process)
-        await send_until_it_dies(gateway, 60, accepted, "first")
-        async with asyncio.timeout(30):
-            assert await process.wait() == -9
-        await gateway.start()
         try:
+            await send_until_it_dies(gateway, 60, accepted, "first")
+            async with asyncio.timeout(30):
+                assert await process.wait() == -9
+            await gateway.start()
             await send_until_it_dies(gateway, 5, accepted, "second")
             await all_called_back(catcher, accepted)
             one_final_event_each(catcher)

@@ -156,18 +156,26 @@ class Desk:
         self.store = HeldStore(answer=lambda change: None)
         self.committer = Committer(as_store(self.store), batch_max=100, observe=lambda size, seconds: None)
         self.offered: list[DueWork] = []
+        self.withdrawn: list[WorkItem] = []
+        self.room = 0  # of the lanes
         self.announced: list[tuple[Message, Announcement]] = []
         self.acceptor = Acceptor(
             clock=self.clock,
             ids=Ids(random.Random(1).randbytes),
             committer=self.committer,
             directory=lambda: directory,
-            lanes=lambda: {CARRIER: (LANE,)} if lanes is None else lanes,
+            lanes=lambda kind: {CARRIER: (LANE,)} if lanes is None else lanes,
             pacing=Pacing(),
             settings=settings,
+            reserve=self._reserve,
+            withdraw=self.withdrawn.extend,
             offer=self.offered.extend,
             announce=self._announce,
         )
+
+    def _reserve(self, lane: str, due_ms: int) -> bool:
+        self.room -= 1
+        return self.room >= 0
 
     def _announce(self, of: Message, announcements: Sequence[Announcement]) -> None:
         self.announced += [(of, announcement) for announcement in announcements]
@@ -410,6 +418,21 @@ async def test_what_cannot_be_stored_is_not_queued() -> None:
     with pytest.raises(StorageUnavailable):
         await desk.ask(asked())
     assert (desk.offered, desk.announced, desk.acceptor.queued) == ([], [], 0)
+
+
+@pytest_async
+async def test_work_is_stored_as_claimed_while_its_lane_has_room() -> None:
+    """The lane is told of every row: that it is stored, or that it is not."""
+    desk = Desk()
+    desk.room = 1
+    first, second = await desk.accept(asked()), await desk.accept(asked())
+    assert [item.claimed_ms for change in (first, second) for item in change.work] == [T0, None]
+    assert ([due.item for due in desk.offered], desk.withdrawn) == ([*first.work, *second.work], [])
+    desk.store.answer = lambda change: StorageUnavailable("disk full")
+    desk.room = 1
+    with pytest.raises(StorageUnavailable):
+        await desk.ask(asked())
+    assert [item.claimed_ms for item in desk.withdrawn] == [T0]
 
 
 @pytest_async

@@ -267,9 +267,15 @@ class Works:
         """Commit rows and hand them to the lane, as accepting does."""
         self.table.commit(*due)
         for row in due:
-            self.worker.queue.offer(row)
+            self.worker.offer(row)
         self.worker.pump()
         await settle_loop()
+
+    def accept(self, name: str, due_ms: int = T0) -> DueWork:
+        """A row as it would be stored now; then `offer` it."""
+        accepted = row(name, due_ms=due_ms)
+        claimed_ms = T0 if self.worker.reserve(due_ms) else None
+        return replace(accepted, item=replace(accepted.item, claimed_ms=claimed_ms))
 
     async def answer(self, outcome: Outcome, which: int = -1) -> None:
         """The carrier's answer to a shipment, the latest unless told otherwise, and all that follows at once."""
@@ -334,6 +340,95 @@ async def test_nothing_is_submitted_while_a_claim_is_being_written() -> None:
     await settle_loop()
     assert works.submitted == []
     assert works.table.changes == [Claim([("a", 0)], T0)]
+
+
+# ---- rows that are claimed as they are accepted ----
+
+
+@pytest_async
+async def test_a_row_is_claimed_as_it_is_accepted_while_the_link_has_room() -> None:
+    """It is submitted after the commit of its message, which no other commit follows."""
+    works = Works(free=2)
+    await works.start()
+    accepted = [works.accept(name) for name in "abc"]
+    assert [each.item.claimed_ms for each in accepted] == [T0, T0, None]
+    assert (works.worker.busy, works.submitted) == (2, [])
+    await works.offer(*accepted)
+    assert (works.worker.busy, works.submitted, works.table.changes) == (2, ["a", "b"], [])
+    await works.answer(Accepted((("m-1",),)), 0)
+    assert works.submitted == ["a", "b", "c"]
+
+
+@pytest_async
+async def test_room_that_is_promised_is_not_given_to_another() -> None:
+    """What waits in the table is claimed only into the room that is left, and more when a promise falls through."""
+    works = Works(free=1)
+    await works.start()
+    works.accept("a")
+    await works.offer(works.accept("b"))
+    assert works.submitted == []
+    works.worker.withdraw(reserved=True)
+    works.worker.pump()
+    await works.committed()
+    assert works.submitted == ["b"]
+
+
+@pytest_async
+async def test_a_row_that_failed_to_be_stored_is_forgotten() -> None:
+    """Later ones are claimed as they are accepted again."""
+    works = Works(free=1)
+    await works.start()
+    assert works.accept("a").item.claimed_ms == T0
+    assert works.accept("b").item.claimed_ms is None
+    works.worker.withdraw(reserved=False)
+    works.worker.withdraw(reserved=True)
+    assert works.accept("c").item.claimed_ms == T0
+
+
+@pytest_async
+async def test_no_row_overtakes_one_that_waits() -> None:
+    """Neither one in the lane, nor one that is being stored, nor one that was snoozed."""
+    works = Works(row("a"), free=0)
+    await works.start()
+    works.link.free = 9
+    assert works.accept("b").item.claimed_ms is None
+    works.worker.pump()
+    await works.committed()
+    assert works.submitted == ["a"]
+    assert works.accept("c").item.claimed_ms is None, "b is still being stored"
+    await works.offer(row("b"), row("c"))
+    await works.committed()
+    assert works.accept("d").item.claimed_ms == T0
+    works.worker.outcome(works.link.shipments[0], Snooze(T0 + SECOND))
+    assert works.accept("e").item.claimed_ms is None
+
+
+@pytest_async
+@pytest.mark.parametrize("why", ["later", "paused", "closed", "not recovered"])
+async def test_a_lane_that_must_not_submit_now_claims_nothing(why: str) -> None:
+    """The row waits in the table as every other."""
+    works = Works()
+    if why != "not recovered":
+        await works.start()
+    if why == "paused":
+        works.policy = replace(WAIT, paused=True)
+    if why == "closed":
+        await works.worker.close()
+    due_ms = T0 + SECOND if why == "later" else T0
+    assert works.accept("a", due_ms).item.claimed_ms is None
+
+
+@pytest_async
+async def test_what_was_claimed_for_a_lane_that_then_rests_is_not_in_doubt() -> None:
+    """The link never sees it, and it goes back into the queue."""
+    works = Works()
+    await works.start()
+    accepted = works.accept("a")
+    works.policy = replace(WAIT, paused=True)
+    await works.offer(accepted)
+    await works.committed()
+    assert (works.submitted, works.table.claimed) == ([], set())
+    assert works.settled_as("snooze") == ["a"]
 
 
 @pytest_async

@@ -178,9 +178,11 @@ class Desk:
             ids=ids,
             committer=self.committer,
             directory=lambda: self.directory,
-            lanes=lambda: {CARRIER: (LANE,)},
+            lanes=lambda kind: {CARRIER: (LANE,)},
             pacing=Pacing(),
             settings=AcceptSettings(DAY, queue_max=1, recipients_max=10, strict_numbers=False),
+            reserve=lambda lane, due_ms: False,
+            withdraw=lambda work: None,
             offer=self.offered.extend,
             announce=self._announce,
         )

@@ -8,13 +8,28 @@ pass `tests/contract/test_carriers.py -k KIND`.
 from importlib import import_module
 from typing import Any
 
+import msgspec
+
 from trebuchet.carriers.base import CarrierLink, CarrierReports, Surroundings
 from trebuchet.model.account import Carrier
+from trebuchet.model.message import Kind
+
+
+class CarrierKind(msgspec.Struct, frozen=True):
+    package: str
+    carries: frozenset[Kind]
+    needs_media: bool = False  # its links submit the octets of media, which are fetched and held before
+
 
 CARRIERS = {
-    "simulator": "trebuchet.carriers.simulator",
-    "smpp": "trebuchet.carriers.smpp",
+    "simulator": CarrierKind("trebuchet.carriers.simulator", frozenset(Kind)),
+    "smpp": CarrierKind("trebuchet.carriers.smpp", frozenset({Kind.SMS})),
 }
+
+
+def carries(kind: str) -> frozenset[Kind]:
+    """The kinds of messages that this kind of carrier can carry; none if it is not known."""
+    return CARRIERS[kind].carries if kind in CARRIERS else frozenset()
 
 
 def check_settings(kind: str, settings: dict[str, Any]) -> None:
@@ -45,4 +60,4 @@ def build(carrier: Carrier, reports: CarrierReports, surroundings: Surroundings)
 def _package(kind: str) -> Any:
     if kind not in CARRIERS:
         raise ValueError(f"no carrier kind {kind!r}; known: {', '.join(sorted(CARRIERS))}")
-    return import_module(CARRIERS[kind])
+    return import_module(CARRIERS[kind].package)

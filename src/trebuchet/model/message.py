@@ -100,6 +100,7 @@ class WorkItem(msgspec.Struct, array_like=True):
     recipient: int
     attempts: int
     valid_until_ms: int  # not submitted after this moment
+    claimed_ms: int | None = None  # handed to the carrier, no outcome stored yet; in doubt after a crash
 
 
 GROUP = -1

@@ -1,9 +1,9 @@
 """Group commit: everything that waits goes into one transaction with one sync.
 
 When the store is idle a batch starts at the end of the current loop turn; while it is busy, changes gather. So
-an idle gateway answers after one sync, and under load the batch grows by itself. Batches can be held a little
-apart: a sync costs a third of a millisecond of CPU, and each message of moderate traffic would pay for several
-of its own otherwise.
+an idle gateway answers after one sync, and under load the batch grows by itself. Batches are held a little
+apart: a batch of few changes costs more than a millisecond of CPU, and each message of moderate traffic would
+pay for several of its own otherwise.
 """
 
 import asyncio
@@ -13,23 +13,50 @@ from functools import partial
 from time import perf_counter
 from typing import Any
 
+import msgspec
+
 from trebuchet.errors import StorageUnavailable
-from trebuchet.storage.base import Store, Write
+from trebuchet.storage.base import Accept, Store, Write
 
 Done = Callable[[Any], None]
 
+_LIFE = 5  # changes in the life of a message
+_SHARE = 4  # batches may take this part of the time, as long as few changes wait
+
 _STOPPING = StorageUnavailable("the gateway is stopping")
+
+
+class Spacing(msgspec.Struct, frozen=True):
+    """How far apart batches start: from `least_s` to `most_s`, the longer they take.
+
+    A batch of `enough` changes is worth its cost and starts at once; a new message counts as five, for it is the
+    first of as many. A batch to which nothing was added for `quiet_s` starts too: whoever would ask next may be
+    waiting for its answers.
+    """
+
+    least_s: float = 0.0
+    most_s: float = 0.0
+    quiet_s: float = 0.0
+    enough: int = 64
+
+    def after(self, duration_s: float) -> float:
+        """Seconds from the start of a batch that took this long to the start of the next."""
+        return min(max(self.least_s, duration_s * _SHARE), self.most_s)
 
 
 class Committer:
     """Hands changes to the store in batches of at most `batch_max`. All calls in one event loop.
 
-    A batch starts at least `spacing_s` after the one before. `observe(changes, seconds)` is told the size and the
-    duration of each.
+    `observe(changes, seconds)` is told the size and the duration of each.
     """
 
     def __init__(
-        self, store: Store, *, batch_max: int, observe: Callable[[int, float], None], spacing_s: float = 0.0
+        self,
+        store: Store,
+        *,
+        batch_max: int,
+        observe: Callable[[int, float], None],
+        spacing: Spacing | None = None,
     ) -> None:
         self._store = store
         self._batch_max = batch_max
@@ -38,8 +65,13 @@ class Committer:
         self._writing = 0
         self._scheduled = False
         self._closed = False
-        self._spacing_s = spacing_s
-        self._started_s = -spacing_s  # of the latest batch, on the loop's clock
+        self._spacing = spacing or Spacing()
+        # When the next batch may start, and when it starts at the latest; on the loop's clock.
+        self._earliest_s = 0.0
+        self._latest_s = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._weight = 0  # of the changes that wait
+        self._seen = 0  # changes that waited when the timer was set
         self._idle = asyncio.Event()
         self._idle.set()
         self._loop = asyncio.get_running_loop()
@@ -53,7 +85,13 @@ class Committer:
             self._loop.call_soon(done, _STOPPING)
             return
         self._waiting.append((change, done))
-        if not self._scheduled and self._writing < self._store.parallel_writes:
+        self._weight += _LIFE if type(change) is Accept else 1
+        if self._timer is not None:
+            if self._weight >= self._spacing.enough:
+                self._timer.cancel()
+                self._timer = None
+                self._loop.call_soon(self._start)
+        elif not self._scheduled and self._writing < self._store.parallel_writes:
             self._idle.clear()
             self._scheduled = True
             self._loop.call_soon(self._start)
@@ -84,16 +122,14 @@ class Committer:
 
     def _start(self) -> None:
         self._scheduled = False
-        wait_s = self._started_s + self._spacing_s - self._loop.time()
-        if self._waiting and wait_s > 0 and not self._closed:
-            self._scheduled = True
-            self._loop.call_later(wait_s, self._start)
+        if self._must_wait():
             return
         while self._waiting and self._writing < self._store.parallel_writes:
             size = min(len(self._waiting), self._batch_max)
             batch = [self._waiting.popleft() for _ in range(size)]
+            self._weight = len(self._waiting)
             self._writing += 1
-            self._started_s = self._loop.time()
+            self._earliest_s = self._latest_s = self._loop.time() + self._spacing.least_s
             started_s = perf_counter()
             waiters = [done for _, done in batch]
             try:
@@ -103,9 +139,26 @@ class Committer:
         if not self._waiting and not self._writing:
             self._idle.set()
 
+    def _must_wait(self) -> bool:
+        """Whether more changes are to be waited for. The timer is set then."""
+        waiting = len(self._waiting)
+        quiet = self._timer is not None and waiting == self._seen
+        self._timer = None
+        now_s = self._loop.time()
+        until_s = self._earliest_s if quiet else self._latest_s
+        if not waiting or self._weight >= self._spacing.enough or now_s >= until_s or self._closed:
+            return False
+        self._seen = waiting
+        look_s = max(self._earliest_s, now_s + self._spacing.quiet_s)
+        self._timer = self._loop.call_at(min(look_s, self._latest_s), self._start)
+        self._scheduled = True
+        return True
+
     def _written(self, waiters: Sequence[Done], started_s: float, results: Sequence[Any]) -> None:
         self._writing -= 1
-        self._observe(len(waiters), perf_counter() - started_s)
+        duration_s = perf_counter() - started_s
+        self._latest_s = self._loop.time() - duration_s + self._spacing.after(duration_s)
+        self._observe(len(waiters), duration_s)
         for done, result in zip(waiters, results, strict=True):
             try:
                 done(result)

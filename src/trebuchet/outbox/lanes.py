@@ -70,6 +70,10 @@ class LaneQueue(Generic[T]):
             self._known.add(self._key(item))
             self._ready.append(item)
 
+    def adopt(self, key: Key) -> None:
+        """A row was committed that is handed out already. It must be settled."""
+        self._known.add(key)
+
     def leave_in_table(self, due_ms: int) -> None:
         """A row was committed that the caller has not at hand: it will be read when due."""
         self._look_at(due_ms)
@@ -97,6 +101,11 @@ class LaneQueue(Generic[T]):
     @property
     def held(self) -> int:
         return len(self._ready)
+
+    @property
+    def nothing_due(self) -> bool:
+        """Whether no row is due that was not handed out: what comes now may go before all that is there."""
+        return not (self._ready or self._behind or self._refill)
 
     @property
     def idle(self) -> bool:

@@ -59,6 +59,9 @@ class OutboxTable(HeldStore):
 
     def commit(self, *due: DueWork) -> None:
         self.rows.update(((row.item.message_id, row.item.recipient), row) for row in due)
+        self.claimed.update(
+            (row.item.message_id, row.item.recipient) for row in due if row.item.claimed_ms is not None
+        )
 
     def _carry_out(self, change: Write) -> Any:
         failures = self.failing.get(type(change))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from outbox.doubles import HeldStore, as_store
 from outbox.loops import settle_loop
 from trebuchet.errors import NotFound, StorageUnavailable
-from trebuchet.outbox.committer import Committer
+from trebuchet.outbox.committer import Committer, Spacing
 from trebuchet.storage.base import Prune
 
 pytestmark = pytest.mark.anyio
@@ -24,14 +25,23 @@ def numbers(batch: Sequence[Any]) -> list[int]:
     return [each.before_ms for each in batch]
 
 
+def take_a_while(_: object) -> None:
+    """A store that is busy for so long that the next batch is far away."""
+    end_s = perf_counter() + 0.1
+    while perf_counter() < end_s:
+        pass
+
+
 class Desk:
     """A committer before a store that writes when told to."""
 
-    def __init__(self, batch_max: int = 100, parallel_writes: int = 1, spacing_s: float = 0.0) -> None:
+    def __init__(
+        self, batch_max: int = 100, parallel_writes: int = 1, spacing: Spacing | None = None
+    ) -> None:
         self.store = HeldStore(parallel_writes)
         self.observed: list[int] = []
         self.committer = Committer(
-            as_store(self.store), batch_max=batch_max, observe=self._observe, spacing_s=spacing_s
+            as_store(self.store), batch_max=batch_max, observe=self._observe, spacing=spacing
         )
 
     def _observe(self, changes: int, seconds: float) -> None:
@@ -151,7 +161,7 @@ async def test_a_caller_that_goes_away_disturbs_nobody() -> None:
 
 async def test_batches_start_apart() -> None:
     """The first starts at once; what follows within the spacing waits for its end and shares one batch."""
-    desk = Desk(spacing_s=0.05)
+    desk = Desk(spacing=Spacing(least_s=0.05, most_s=0.05))
     desk.store.answer = lambda change: None
     desk.add(1)
     await settle_loop()
@@ -162,9 +172,46 @@ async def test_batches_start_apart() -> None:
     assert desk.batches == [[1], [2, 3]]
 
 
+async def test_enough_changes_do_not_wait() -> None:
+    """A batch that is worth its cost starts at once, however long the spacing."""
+    desk = Desk(spacing=Spacing(least_s=3600, most_s=3600, quiet_s=3600, enough=3))
+    desk.store.answer = lambda change: None
+    desk.add(1)
+    await settle_loop()
+    desk.add(2, 3)
+    await settle_loop()
+    assert desk.batches == [[1]]
+    desk.add(4)
+    await settle_loop()
+    assert desk.batches == [[1], [2, 3, 4]]
+
+
+async def test_a_batch_starts_when_nothing_is_added_any_more() -> None:
+    """Long before the spacing ends, and with all that came until then."""
+    desk = Desk(spacing=Spacing(most_s=3600, quiet_s=0.01))
+    desk.store.answer = take_a_while
+    desk.add(1)
+    await settle_loop()
+    later = desk.add(2)
+    await settle_loop()
+    later += desk.add(3)
+    await settle_loop()
+    assert desk.batches == [[1]]
+    await asyncio.gather(*later)
+    assert desk.batches == [[1], [2, 3]]
+
+
+@pytest.mark.parametrize(
+    ("took_s", "apart_s"), [(0.0, 0.003), (0.0005, 0.003), (0.002, 0.008), (0.005, 0.015), (1.0, 0.015)]
+)
+def test_batches_that_take_longer_are_further_apart(took_s: float, apart_s: float) -> None:
+    """A quarter of the time is theirs, within the bounds."""
+    assert Spacing(least_s=0.003, most_s=0.015).after(took_s) == apart_s
+
+
 async def test_closing_does_not_wait_for_the_spacing() -> None:
     """What waits for its time is written at once when the committer is closed."""
-    desk = Desk(spacing_s=3600)
+    desk = Desk(spacing=Spacing(least_s=3600, most_s=3600))
     desk.store.answer = lambda change: None
     desk.add(1)
     await settle_loop()

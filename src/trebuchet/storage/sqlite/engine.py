@@ -52,6 +52,7 @@ _PRAGMAS = (
     "PRAGMA foreign_keys = ON",
     "PRAGMA busy_timeout = 5000",
     "PRAGMA temp_store = MEMORY",
+    "PRAGMA wal_autocheckpoint = 16000",  # pages, some 64 MiB: those that change often are written back less often
 )
 # The writer's keeps the pages that every batch touches; a reader's is filled by whatever was scanned last.
 _WRITER_CACHE_KIB = 64 * 1024
