@@ -2,6 +2,7 @@
 
 api            1   HTTP octets become a SendRequest, or a problem answer
 accept         2   judged, placed in a lane, stored with all that follows in one change; then 202
+media          2b  files of messages are fetched and held; the media store of accounts; pictures made to fit
 outbox         3   committer (group commit), lanes (durable queues in order), backoff, pacing
 routing        4   which carrier and which lane; pure
 dispatch       5   from a lane to a link, and from the carrier's answer to what is stored

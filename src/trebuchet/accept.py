@@ -17,7 +17,7 @@ from trebuchet.errors import QueueFull, Rejected
 from trebuchet.model import address, errorcodes, ledger
 from trebuchet.model.account import Account, Directory, NumberKind, Profile
 from trebuchet.model.events import Announcement, EventType
-from trebuchet.model.message import GROUP, Delivery, Direction, Kind, Message, WorkItem
+from trebuchet.model.message import Delivery, Direction, Kind, Message, WorkItem, first_of_group, group
 from trebuchet.model.status import Happening, State
 from trebuchet.outbox.committer import Committer
 from trebuchet.outbox.pacing import QUEUE_S, Full, Limit, Pacing
@@ -102,7 +102,8 @@ class Acceptor:
 
     `reserve` says whether a work item may be stored as claimed; then `offer` is given it, committed, or
     `withdraw`, if that failed. `announce` is given what is to be called back at once.
-    `queued` counts deliveries that wait for a carrier. `lanes` names those of each carrier that can carry a kind.
+    `queued` counts deliveries that wait for a carrier. `lanes` names those of each carrier that can carry a kind;
+    `stage` the lane that the delivery of a message with media begins in.
     """
 
     def __init__(
@@ -113,6 +114,7 @@ class Acceptor:
         committer: Committer,
         directory: Callable[[], Directory],
         lanes: Callable[[Kind], Mapping[str, Sequence[str]]],
+        stage: Callable[[Delivery], str],
         pacing: Pacing,
         settings: AcceptSettings,
         reserve: Callable[[str, int], bool],
@@ -125,6 +127,7 @@ class Acceptor:
         self._committer = committer
         self._directory = directory
         self._lanes = lanes
+        self._stage = stage
         self._pacing = pacing
         self._settings = settings
         self._reserve = reserve
@@ -264,28 +267,23 @@ class Acceptor:
         directory: Directory,
         now_ms: int,
     ) -> list[WorkItem]:
-        """One row per recipient; one for all of a group message, if they share a lane. Raises AccountQueueFull."""
+        """One row per lane: for its recipient, or for all recipients of a group message. Raises AccountQueueFull."""
         queued = [d for d in deliveries if d.lane is not None]
         if not queued:
             return []
         due_ms = self._turn(request, message, len(queued), account, directory, now_ms)
-        if len(queued) > 1 and len({d.lane for d in queued}) == 1:
-            rows = [(queued[0].lane, GROUP)]
-        else:
-            rows = [(d.lane, d.recipient) for d in queued]
-        return [
-            WorkItem(
-                lane,
-                due_ms,
-                message.id,
-                recipient,
-                0,
-                message.valid_until_ms,
-                now_ms if self._reserve(lane, due_ms) else None,
-            )
-            for lane, recipient in rows
-            if lane is not None
-        ]
+        by_lane: dict[str, list[Delivery]] = {}
+        for delivery in queued:
+            assert delivery.lane is not None
+            by_lane.setdefault(delivery.lane, []).append(delivery)
+        work = []
+        for lane, together in by_lane.items():
+            first = together[0]
+            stage = self._stage(first) if message.media else lane
+            recipient = first.recipient if len(together) == 1 else group(first.recipient)
+            claimed_ms = now_ms if self._reserve(stage, due_ms) else None
+            work.append(WorkItem(stage, due_ms, message.id, recipient, 0, message.valid_until_ms, claimed_ms))
+        return work
 
     def _turn(
         self,
@@ -333,6 +331,9 @@ def _resolve(future: "asyncio.Future[Message]", result: Message | Exception) -> 
 
 
 def _due(change: Accept, item: WorkItem) -> DueWork:
-    if item.recipient == GROUP:
-        return DueWork(item, change.message, tuple(d for d in change.deliveries if d.state is State.QUEUED))
-    return DueWork(item, change.message, (change.deliveries[item.recipient],))
+    first = first_of_group(item.recipient)
+    if first is None:
+        return DueWork(item, change.message, (change.deliveries[item.recipient],))
+    carrier_id = change.deliveries[first].carrier_id
+    together = [d for d in change.deliveries if d.state is State.QUEUED and d.carrier_id == carrier_id]
+    return DueWork(item, change.message, tuple(together))

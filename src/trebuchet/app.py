@@ -26,16 +26,21 @@ from trebuchet.api.create import CreateMessage
 from trebuchet.api.hot import make_protocol
 from trebuchet.api.server import HttpServer, is_loopback, listen, url_of
 from trebuchet.callbacks.deliver import CallbackPolicy, Callbacks
-from trebuchet.carriers import CARRIERS, carries, check_settings
+from trebuchet.carriers import CARRIERS, check_settings, kind_of
 from trebuchet.carriers import build as build_link
 from trebuchet.carriers.base import CarrierLink, CarrierReports, LinkState, Surroundings
 from trebuchet.carriers.status import BindReport, BindState, Observable
 from trebuchet.clock import Clock, Ids, SystemClock
+from trebuchet.dispatch import Policy
 from trebuchet.feed import Feed
 from trebuchet.housekeeping import Housekeeping, Retention
 from trebuchet.inbound import Inbound
 from trebuchet.logs import event_log
-from trebuchet.model.account import Carrier, Directory
+from trebuchet.media.contents import ContentStore
+from trebuchet.media.fetch import Fetcher
+from trebuchet.media.hold import MediaStage
+from trebuchet.media.library import MediaLibrary, MediaSettings
+from trebuchet.model.account import Carrier, Directory, InDoubt
 from trebuchet.model.events import Announcement
 from trebuchet.model.message import Message
 from trebuchet.outbox.backoff import Schedule
@@ -149,6 +154,7 @@ class Gateway:
         self.network = self._network() if self.settings.simulator.enabled else None
         self.pacing = Pacing()
         self.client = self._client()
+        self.library = self._library()
         self.callbacks = self._callbacks()
         self.supervisor = self._supervisor()
         self.acceptor = self._acceptor()
@@ -163,6 +169,7 @@ class Gateway:
             directory=lambda: self.directory,
             reload_directory=self.reload_directory,
             acceptor=self.acceptor,
+            library=self.library,
             reassembly_timeout_s=self.settings.inbound.reassembly_timeout_s,
             announce=self._announce,
             telemetry=self.telemetry,
@@ -179,6 +186,40 @@ class Gateway:
             connections_max=settings.callbacks.connections_max,
             connections_per_origin=settings.callbacks.connections_max,
         )
+
+    def _library(self) -> MediaLibrary:
+        media = self.settings.media
+        return MediaLibrary(
+            store=self.store,
+            contents=ContentStore(
+                media.store,
+                self.options.data_dir / "media",
+                now_ms=self.clock.now_ms,
+                random_bytes=os.urandom,
+            ),
+            committer=self.committer,
+            clock=self.clock,
+            settings=MediaSettings(media.max_bytes, media.keep_h * 3_600_000),
+            base_url=lambda: self.base_url,
+        )
+
+    async def _start_media_stage(self) -> None:
+        """What fetches the files of messages before their carriers' turn."""
+        media = self.settings.media
+        self.fetcher = Fetcher(
+            self.client,
+            self.library.own,
+            file_max=media.message_max_bytes,
+            timeout_s=media.fetch_timeout_s,
+            user_agent=self.settings.callbacks.user_agent,
+        )
+        stage = MediaStage(
+            clock=self.clock,
+            fetch=partial(self.fetcher.fetch, total_max=media.message_max_bytes),
+            keep=self.library.keep,
+            outcome=self.supervisor.stage_outcome,
+        )
+        await self.supervisor.start_stage(stage, Policy("", InDoubt.RESEND, 0, submits=False))
 
     def _callbacks(self) -> Callbacks:
         settings = self.settings
@@ -209,7 +250,7 @@ class Gateway:
         settings = self.settings
         return Supervisor(
             build=self._build_link,
-            carries=lambda carrier: carries(self._seen_by_link(carrier).kind),
+            kind=lambda carrier: kind_of(self._seen_by_link(carrier)),
             clock=self.clock,
             store=self.store,
             committer=self.committer,
@@ -224,7 +265,7 @@ class Gateway:
         )
 
     def _build_link(self, carrier: Carrier, reports: CarrierReports) -> CarrierLink:
-        surroundings = Surroundings(self.clock, self.network, self.telemetry)
+        surroundings = Surroundings(self.clock, self.network, self.telemetry, self.library.held_files)
         return build_link(self._seen_by_link(carrier), reports, surroundings)
 
     def _seen_by_link(self, carrier: Carrier) -> Carrier:
@@ -240,6 +281,7 @@ class Gateway:
             committer=self.committer,
             directory=lambda: self.directory,
             lanes=self.supervisor.lanes_for,
+            stage=self.supervisor.stage_for,
             pacing=self.pacing,
             settings=AcceptSettings(
                 default_validity_ms=int(settings.outbox.default_validity_s * 1000),
@@ -267,6 +309,7 @@ class Gateway:
             announce=self.callbacks.announce,
             released=self._released,
             hand_over_late=self.inbound.hand_over_late,
+            sweep_media=self.library.sweep,
             telemetry=self.telemetry,
         )
 
@@ -280,6 +323,7 @@ class Gateway:
             await self.network.start()
             await self._listen_as_smsc(self.network)
         await self.supervisor.follow_directory()
+        await self._start_media_stage()
         await self.callbacks.start()
         await self.inbound.resume()
         self.housekeeping.start()
@@ -387,6 +431,8 @@ class Gateway:
             ready=lambda: self._ready,
             refresh_gauges=self.refresh_gauges,
             extra_paths=admin_openapi.paths(),
+            library=self.library,
+            media_max=self.settings.media.max_bytes,
         )
         application = api.build(context, self._more_routes())
         protocol = make_protocol(
@@ -516,6 +562,7 @@ class Gateway:
         if self._server is not None:
             await self._server.stop()
         await self.supervisor.stop(grace_s)
+        await self.fetcher.close()
         if self._smsc is not None:
             await self._smsc.stop()
         if self.network is not None:

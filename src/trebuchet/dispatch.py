@@ -15,6 +15,8 @@ import msgspec
 from trebuchet.carriers.base import (
     Accepted,
     CarrierLink,
+    Exchanged,
+    Held,
     Lost,
     Outcome,
     Refused,
@@ -45,11 +47,20 @@ class Policy(msgspec.Struct, frozen=True):
     in_doubt: InDoubt
     receipt_timeout_ms: int
     paused: bool = False
+    submits: bool = True  # False: a stage before the carrier's own lane
 
 
 def settlement(shipment: Shipment, outcome: Outcome, lane: str, policy: Policy, now_ms: int) -> Settle:
     """What is stored for the outcome of a shipment. Pure."""
     key = shipment.work_key
+    if isinstance(outcome, Held):
+        lane = shipment.deliveries[0].lane or lane
+        return Settle(
+            key=key,
+            requeue=_work(shipment, lane, shipment.due_ms, 0),
+            held=outcome.media,
+            contents=outcome.contents,
+        )
     if isinstance(outcome, Accepted):
         return _taken(shipment, outcome, lane, policy, now_ms)
     if isinstance(outcome, Refused):
@@ -62,14 +73,14 @@ def settlement(shipment: Shipment, outcome: Outcome, lane: str, policy: Policy, 
             key=key,
             requeue=_work(shipment, lane, outcome.due_ms, shipment.attempt),
             exchanges=_exchanges(shipment, "retry", outcome.error_code, outcome.description, policy, now_ms),
-            pdus=_pdus(shipment, outcome, lane),
+            pdus=_pdus(shipment, outcome.pdus, lane),
         )
     if isinstance(outcome, Snooze):
         return Settle(
             key=key,
             requeue=_work(shipment, lane, shipment.due_ms, shipment.attempt - 1),
             exchanges=_exchanges(shipment, "snooze", None, outcome.description, policy, now_ms),
-            pdus=_pdus(shipment, outcome, lane),
+            pdus=_pdus(shipment, outcome.pdus, lane),
         )
     return _lost(shipment, outcome, lane, policy, now_ms)
 
@@ -99,7 +110,7 @@ def _taken(shipment: Shipment, outcome: Accepted, lane: str, policy: Policy, now
         deliveries=deliveries,
         segments=segments,
         announcements=announcements,
-        pdus=_pdus(shipment, outcome, lane),
+        pdus=_pdus(shipment, outcome.pdus, lane),
     )
 
 
@@ -114,9 +125,10 @@ def _failed(
     for stored in shipment.deliveries:
         delivery = copy(stored)
         event_type = ledger.verdict(delivery, happening, code, why, now_ms)
-        delivery.carrier_id = policy.carrier_id
-        delivery.lane = lane
-        delivery.attempts = shipment.attempt
+        if policy.submits:
+            delivery.carrier_id = policy.carrier_id
+            delivery.lane = lane
+            delivery.attempts = shipment.attempt
         deliveries.append(delivery)
         segments += _segments(delivery, failure.taken, policy, now_ms)
         if event_type is not None:
@@ -129,7 +141,7 @@ def _failed(
         segments=segments,
         announcements=announcements,
         exchanges=_exchanges(shipment, str(happening), code, why, policy, now_ms),
-        pdus=_pdus(shipment, failure, lane),
+        pdus=_pdus(shipment, failure.pdus, lane),
     )
 
 
@@ -140,7 +152,7 @@ def _lost(shipment: Shipment, outcome: Lost, lane: str, policy: Policy, now_ms: 
             key=shipment.work_key,
             requeue=_work(shipment, lane, now_ms, shipment.attempt),
             exchanges=_exchanges(shipment, "resubmit", None, outcome.description, policy, now_ms),
-            pdus=_pdus(shipment, outcome, lane),
+            pdus=_pdus(shipment, outcome.pdus, lane),
         )
     deliveries: list[Delivery] = []
     segments: list[Segment] = []
@@ -159,7 +171,7 @@ def _lost(shipment: Shipment, outcome: Lost, lane: str, policy: Policy, now_ms: 
         deliveries=deliveries,
         segments=segments,
         exchanges=_exchanges(shipment, "lost", None, outcome.description, policy, now_ms),
-        pdus=_pdus(shipment, outcome, lane),
+        pdus=_pdus(shipment, outcome.pdus, lane),
     )
 
 
@@ -183,11 +195,11 @@ def _segments(
     ]
 
 
-def _pdus(shipment: Shipment, outcome: Outcome, lane: str) -> list[Pdu]:
+def _pdus(shipment: Shipment, pdus: Exchanged, lane: str) -> list[Pdu]:
     message_id, recipient = shipment.work_key
     return [
         Pdu(message_id, recipient, at_ms, place, lane, direction, octets)
-        for place, (at_ms, direction, octets) in enumerate(outcome.pdus)
+        for place, (at_ms, direction, octets) in enumerate(pdus)
     ]
 
 
@@ -208,7 +220,8 @@ def _exchanges(
 class LaneWorker:
     """Moves one lane's work to its link, within the link's room and in order.
 
-    `announce` is given what became due for callback; `released` how many rows left the queue for good.
+    `announce` is given what became due for callback; `released` how many rows left the queue for good;
+    `moved` each row that went on into another lane.
     """
 
     def __init__(
@@ -223,6 +236,7 @@ class LaneWorker:
         memory: int,
         announce: Callable[[Sequence[Announcement]], None],
         released: Callable[[int], None],
+        moved: Callable[[WorkItem], None],
         telemetry: Telemetry,
     ) -> None:
         self.lane = lane
@@ -233,6 +247,7 @@ class LaneWorker:
         self._store = store
         self._announce = announce
         self._released = released
+        self._moved = moved
         self._telemetry = telemetry
         self._recovered = False
         self._closed = False
@@ -393,6 +408,9 @@ class LaneWorker:
         if change.requeue is None:
             self.queue.settled(change.key)
             self._released(1)
+        elif change.requeue.lane != self.lane:
+            self.queue.settled(change.key)
+            self._moved(change.requeue)
         elif isinstance(outcome, Snooze) and due is not None:
             self.queue.put_back([due])
         else:

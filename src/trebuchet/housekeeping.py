@@ -19,6 +19,7 @@ _SOON_MS = 15_000
 _HOURLY_MS = 3_600_000
 _DAY_MS = 86_400_000
 _PARKED_KEEP_MS = 7 * _DAY_MS  # unmatched receipts stay listable for a week
+_HELD_KEEP_MS = 2 * _DAY_MS  # the files of messages that have reached their end, for `trebuchet show`
 _BATCH = 500
 
 
@@ -43,6 +44,7 @@ class Housekeeping:
         announce: Callable[[Sequence[Announcement]], None],
         released: Callable[[int], None],
         hand_over_late: Callable[[], Awaitable[None]],
+        sweep_media: Callable[[], Awaitable[None]],
         telemetry: Telemetry,
     ) -> None:
         self._clock = clock
@@ -52,6 +54,7 @@ class Housekeeping:
         self._announce = announce
         self._released = released
         self._hand_over_late = hand_over_late
+        self._sweep_media = sweep_media
         self._telemetry = telemetry
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._timers: dict[str, Timer] = {}
@@ -62,6 +65,7 @@ class Housekeeping:
         self._every("time_out_receipts", _SOON_MS, self.time_out_receipts)
         self._every("hand_over_late", _SOON_MS, self._hand_over_late)
         self._every("prune", _HOURLY_MS, self.prune)
+        self._every("sweep_media", _HOURLY_MS, self._sweep_media)
 
     async def close(self) -> None:
         """May be called twice."""
@@ -105,11 +109,13 @@ class Housekeeping:
             "pdus": self._retention.attempts_d * _DAY_MS,
             "handset_messages": self._retention.messages_d * _DAY_MS,
             "parked_receipts": _PARKED_KEEP_MS,
+            "held_media": _HELD_KEEP_MS,
         }
         for what, age_ms in ages.items():
             if age_ms:
                 await self._prune(what, now_ms - age_ms)
         await self._prune("idempotency", now_ms)
+        await self._prune("media", now_ms)
 
     async def _prune(self, what: str, before_ms: int) -> None:
         while True:

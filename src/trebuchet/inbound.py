@@ -11,12 +11,14 @@ from typing import Any
 import msgspec
 
 from trebuchet.accept import Acceptor, SendRequest
-from trebuchet.carriers.base import InboundPart, Part
+from trebuchet.carriers.base import File, InboundPart, Part
 from trebuchet.clock import Clock, Ids
 from trebuchet.errors import Conflict, NotFound, StorageError, TrebuchetError
+from trebuchet.media.library import MediaLibrary
 from trebuchet.model.account import Application, Directory, Number, OptOut, Profile
 from trebuchet.model.events import DESCRIPTIONS, Announcement, CallbackItem, Event, EventType, event_id
 from trebuchet.model.keywords import Keyword, keyword
+from trebuchet.model.media import Content
 from trebuchet.model.message import Delivery, Direction, Kind, Message
 from trebuchet.model.parts import HeldPart, Holding, PartsTaken
 from trebuchet.model.status import State
@@ -139,6 +141,7 @@ class Inbound:
         directory: Callable[[], Directory],
         reload_directory: Callable[[], Awaitable[None]],
         acceptor: Acceptor,
+        library: MediaLibrary,
         reassembly_timeout_s: int,
         announce: Callable[[Message, Sequence[Announcement]], None],
         telemetry: Telemetry,
@@ -150,6 +153,7 @@ class Inbound:
         self._directory = directory
         self._reload_directory = reload_directory
         self._acceptor = acceptor
+        self._library = library
         self._reassembly_timeout_ms = reassembly_timeout_s * 1000
         self._announce = announce
         self._telemetry = telemetry
@@ -255,7 +259,9 @@ class Inbound:
         """Store a whole message, made of held parts if they are given. False if those are not what they were."""
         directory = self._directory()
         ours, recipients = self._ours(part), _recipients(part)
-        changes = [self._message(part, recipients, number, directory, parts) for number in ours]
+        contents = [await self._library.keep(file.octets) for file in part.files]
+        files = list(zip(part.files, contents, strict=True))
+        changes = [self._message(part, recipients, number, directory, parts, files) for number in ours]
         actions = [self._action(part, number, directory) for number in ours] if len(recipients) == 1 else []
         results = await self._store([*changes, *(a.change for a in actions if a.change is not None)])
         if isinstance(results[0], PartsGone):
@@ -288,12 +294,17 @@ class Inbound:
         number: Number,
         directory: Directory,
         parts: PartsTaken | None,
+        files: Sequence[tuple[File, Content]],
     ) -> Accept:
         now_ms = self._clock.now_ms()
-        mms = bool(part.media) or len(recipients) > 1
+        mms = bool(part.media or files) or len(recipients) > 1
         account = directory.accounts[number.account_id]
+        profile = account.profile or Profile.CURRENT
+        id_ = self._ids.message_id(now_ms)
+        objects = self._library.received(account.id, id_, files)
+        media = (*part.media, *(self._library.url_for(each, profile) for each in objects))
         message = Message(
-            id=self._ids.message_id(now_ms),
+            id=id_,
             account_id=number.account_id,
             application_id=number.application_id,
             direction=Direction.IN,
@@ -302,14 +313,14 @@ class Inbound:
             source=part.source,
             destinations=recipients,
             text=part.text,
-            media=part.media or None,
+            media=media or None,
             tag=None,
             priority=None,
             expiration=None,
             valid_until_ms=now_ms,
             segment_count=1 if mms else part.segment_count,
             encoding=part.encoding,
-            profile=account.profile or Profile.CURRENT,
+            profile=profile,
             received_ms=now_ms,
         )
         delivery = Delivery(
@@ -339,7 +350,14 @@ class Inbound:
             time_ms=now_ms,
         )
         item = CallbackItem(number.application_id, now_ms, event.id)
-        return Accept(message, (delivery,), announcements=(Announcement(event, item),), parts=parts)
+        return Accept(
+            message,
+            (delivery,),
+            announcements=(Announcement(event, item),),
+            parts=parts,
+            media=objects,
+            contents=[content for _, content in files],
+        )
 
     def _action(self, part: InboundPart, number: Number, directory: Directory) -> KeywordAction:
         application = directory.applications[number.application_id]

@@ -5,8 +5,9 @@ follows the carrier's `in_doubt` setting.
 """
 
 import asyncio
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from trebuchet.carriers import CarrierKind
 from trebuchet.carriers.base import CarrierLink, CarrierReports, InboundPart, Outcome, Shipment
 from trebuchet.clock import Clock
 from trebuchet.dispatch import LaneWorker, Policy
@@ -15,7 +16,7 @@ from trebuchet.inbound import Inbound
 from trebuchet.model.account import Carrier, Directory
 from trebuchet.model.carrierids import IdConversion
 from trebuchet.model.events import Announcement
-from trebuchet.model.message import Kind, WorkItem
+from trebuchet.model.message import MEDIA_LANE, Delivery, Kind, WorkItem
 from trebuchet.model.receipt import Receipt
 from trebuchet.outbox.committer import Committer
 from trebuchet.receipts import Receipts
@@ -34,7 +35,7 @@ class Supervisor:
         self,
         *,
         build: BuildLink,
-        carries: Callable[[Carrier], Container[Kind]],
+        kind: Callable[[Carrier], CarrierKind],
         clock: Clock,
         store: Store,
         committer: Committer,
@@ -48,7 +49,7 @@ class Supervisor:
         telemetry: Telemetry,
     ) -> None:
         self._build = build
-        self._carries = carries
+        self._kind = kind
         self._clock = clock
         self._store = store
         self._committer = committer
@@ -64,6 +65,8 @@ class Supervisor:
         self._workers: dict[str, LaneWorker] = {}
         self._following = asyncio.Lock()
         self.lanes: dict[str, Sequence[str]] = {}  # of each carrier that has a link
+        self._stages: list[CarrierLink] = []
+        self._needing_media: set[str] = set()
         self._lanes_for: dict[Kind, dict[str, Sequence[str]]] = {kind: {} for kind in Kind}
         self.receipts: Receipts | None = None
         self.inbound: Inbound | None = None
@@ -85,14 +88,35 @@ class Supervisor:
                     await self._start_link(carrier)
             self._lanes_for = {
                 kind: {
-                    name: lanes for name, lanes in self.lanes.items() if kind in self._carries(carriers[name])
+                    name: lanes
+                    for name, lanes in self.lanes.items()
+                    if kind in self._kind(carriers[name]).carries
                 }
                 for kind in Kind
             }
+            self._needing_media = {c.id for c in carriers.values() if self._kind(c).needs_media}
 
     def lanes_for(self, kind: Kind) -> Mapping[str, Sequence[str]]:
         """The lanes of each carrier that can carry messages of this kind."""
         return self._lanes_for[kind]
+
+    def stage_for(self, delivery: Delivery) -> str:
+        """The lane that a delivery with media begins in: that of media, if its carrier needs their octets."""
+        assert delivery.lane is not None
+        return MEDIA_LANE if delivery.carrier_id in self._needing_media else delivery.lane
+
+    async def start_stage(self, link: CarrierLink, policy: Policy) -> None:
+        """Run the lanes of a stage that rows pass before those of their carriers. It reports to `stage_outcome`."""
+        self._stages.append(link)
+        for lane in link.lanes:
+            self._workers[lane] = self._worker(lane, link, lambda: policy)
+        await link.start()
+        for lane in link.lanes:
+            await self._workers[lane].recover()
+
+    def stage_outcome(self, lane: str, shipment: Shipment, outcome: Outcome) -> None:
+        self._workers[lane].outcome(shipment, outcome)
+        self._workers[lane].pump()
 
     def reserve(self, lane: str, due_ms: int) -> bool:
         """A row of this lane is about to be stored: whether as claimed. Then `offer` it, or `withdraw` it."""
@@ -128,6 +152,8 @@ class Supervisor:
     async def stop(self, grace_s: float) -> None:
         """Stop all links. May be called twice."""
         async with self._following:
+            stages, self._stages = self._stages, []
+            await asyncio.gather(*(self._stop_lanes(stage, grace_s) for stage in stages))
             await asyncio.gather(
                 *(self._stop_link(carrier_id, grace_s) for carrier_id in list(self._running))
             )
@@ -143,24 +169,38 @@ class Supervisor:
         self._running[carrier.id] = (carrier, link)
         self.lanes = {**self.lanes, carrier.id: tuple(link.lanes)}
         for lane in link.lanes:
-            self._workers[lane] = LaneWorker(
-                lane,
-                link,
-                policy=lambda: self._policy(carrier.id),
-                clock=self._clock,
-                committer=self._committer,
-                store=self._store,
-                memory=self._lane_memory,
-                announce=self._announce,
-                released=self._released,
-                telemetry=self._telemetry,
-            )
+            self._workers[lane] = self._worker(lane, link, lambda: self._policy(carrier.id))
         await link.start()
         for lane in link.lanes:
             await self._workers[lane].recover()
 
+    def _worker(self, lane: str, link: CarrierLink, policy: Callable[[], Policy]) -> LaneWorker:
+        return LaneWorker(
+            lane,
+            link,
+            policy=policy,
+            clock=self._clock,
+            committer=self._committer,
+            store=self._store,
+            memory=self._lane_memory,
+            announce=self._announce,
+            released=self._released,
+            moved=self._moved,
+            telemetry=self._telemetry,
+        )
+
+    def _moved(self, item: WorkItem) -> None:
+        """A row has come from another lane: this one reads it."""
+        worker = self._workers.get(item.lane)
+        if worker is not None:
+            worker.queue.leave_in_table(item.due_ms)
+
     async def _stop_link(self, carrier_id: str, grace_s: float) -> None:
         _, link = self._running[carrier_id]
+        await self._stop_lanes(link, grace_s)
+        del self._running[carrier_id]
+
+    async def _stop_lanes(self, link: CarrierLink, grace_s: float) -> None:
         workers = [self._workers[lane] for lane in link.lanes]
         for worker in workers:
             await worker.close()
@@ -171,7 +211,6 @@ class Supervisor:
             await self._committer.drain()
             if not any(worker.busy for worker in workers):
                 break
-        del self._running[carrier_id]
         for worker in workers:
             del self._workers[worker.lane]
 

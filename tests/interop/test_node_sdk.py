@@ -35,3 +35,23 @@ async def test_a_message_is_sent_and_an_error_is_understood(tmp_path: Path) -> N
         event = await catcher.wait_for_event(result["message"]["id"])
         assert event["type"] == "message-delivered"
         assert event["message"]["text"] == "Hello from node"  # this path's profile echoes the text
+
+
+async def test_media_are_uploaded_listed_downloaded_and_deleted(tmp_path: Path) -> None:
+    """Over the path of the API's first version, whose answers are 200: this SDK takes nothing else."""
+    async with running(tmp_path) as gateway:
+        process = await asyncio.create_subprocess_exec(
+            "node",
+            "media.js",
+            gateway.url,
+            cwd=NODE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        output, errors = await process.communicate()
+        assert process.returncode == 0, errors.decode()
+        result = json.loads(output)
+        (listed,) = result["listed"]
+        assert (listed["mediaName"], listed["contentLength"]) == ("folder/cat 1.txt", 18)
+        assert (result["type"], result["content"]) == ("text/plain", "a picture of a cat")
+        assert result["left"] == []

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from socket import create_server
 
@@ -68,6 +69,8 @@ def test_ctrl_c_ends_a_command_without_a_trace(tmp_path: Path) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=environment(tmp_path, TREBUCHET_ADMIN_TOKEN="t"),
+            # A shell that runs the tests in the background has the signal ignored, and so would we.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # one thread only
         )
         connection, _ = listener.accept()
         with connection:

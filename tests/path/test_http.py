@@ -235,7 +235,7 @@ async def test_eleven_recipients_are_too_many(gateway: Gateway, prefix: str, sta
         (b"[]", "must be a JSON object"),
         (b"null", "must be a JSON object"),
         (b'{"text":"\xff"}', "byte 9"),
-        (b'{"x":' + b"[" * 5000 + b"]" * 5000 + b"}", "nested too deeply"),
+        (b'{"x":' + b"[" * 50_000 + b"]" * 50_000 + b"}", "nested too deeply"),
     ],
     ids=["nothing", "cut", "second line", "array", "null", "octet", "deep"],
 )

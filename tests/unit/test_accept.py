@@ -36,7 +36,7 @@ from trebuchet.model.account import (
     Route,
 )
 from trebuchet.model.events import Announcement, EventType
-from trebuchet.model.message import GROUP, Direction, Kind, Message, WorkItem
+from trebuchet.model.message import GROUP, MEDIA_LANE, Direction, Kind, Message, WorkItem
 from trebuchet.model.status import State
 from trebuchet.outbox.committer import Committer
 from trebuchet.outbox.pacing import Pacing
@@ -165,6 +165,9 @@ class Desk:
             committer=self.committer,
             directory=lambda: directory,
             lanes=lambda kind: {CARRIER: (LANE,)} if lanes is None else lanes,
+            stage=lambda delivery: (
+                MEDIA_LANE if delivery.carrier_id == "needs-media" else delivery.lane or ""
+            ),
             pacing=Pacing(),
             settings=settings,
             reserve=self._reserve,

@@ -242,6 +242,7 @@ class Works:
         self.telemetry = Telemetry()
         self.announced: list[Announcement] = []
         self.released = 0
+        self.moved: list[WorkItem] = []
         self.committer = Committer(as_store(self.table), batch_max=100, observe=lambda size, seconds: None)
         self.worker = LaneWorker(
             LANE,
@@ -253,6 +254,7 @@ class Works:
             memory=10,
             announce=self.announced.extend,
             released=self._release,
+            moved=self.moved.append,
             telemetry=self.telemetry,
         )
 

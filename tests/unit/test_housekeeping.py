@@ -54,6 +54,7 @@ class House:
         self.announced: list[Announcement] = []
         self.released: list[int] = []
         self.handed_over = 0
+        self.swept = 0
         self.telemetry = Telemetry()
         store = as_store(self.table)
         self.housekeeping = Housekeeping(
@@ -63,9 +64,13 @@ class House:
             retention=retention or Retention(messages_d=14, attempts_d=7, batch=100),
             announce=self.announced.extend,
             released=self.released.append,
+            sweep_media=self._sweep_media,
             hand_over_late=self._hand_over_late,
             telemetry=self.telemetry,
         )
+
+    async def _sweep_media(self) -> None:
+        self.swept += 1
 
     def _carry_out(self, change: Write) -> Any:
         failure = self.failing(change)
@@ -142,7 +147,9 @@ async def test_retention_deletes_what_is_older() -> None:
         Prune("pdus", T0 - 7 * DAY, 100),
         Prune("handset_messages", T0 - 14 * DAY, 100),
         Prune("parked_receipts", T0 - 7 * DAY, 100),
+        Prune("held_media", T0 - 2 * DAY, 100),
         Prune("idempotency", T0, 100),
+        Prune("media", T0, 100),
     ]
 
 
@@ -152,7 +159,9 @@ async def test_retention_may_be_off() -> None:
     await house.housekeeping.prune()
     assert [change.what for change in house.changes if isinstance(change, Prune)] == [
         "parked_receipts",
+        "held_media",
         "idempotency",
+        "media",
     ]
 
 

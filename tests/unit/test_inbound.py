@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ from trebuchet.carriers.base import InboundPart, Part
 from trebuchet.clock import Ids, ManualClock
 from trebuchet.errors import AlreadyExists, NotFound, StorageError, StorageUnavailable
 from trebuchet.inbound import HELD_MAX, Inbound, KeywordAction, assembled, keyword_action
+from trebuchet.media.contents import ContentStore
+from trebuchet.media.library import MediaLibrary, MediaSettings
 from trebuchet.model.account import (
     Account,
     Application,
@@ -179,6 +182,7 @@ class Desk:
             committer=self.committer,
             directory=lambda: self.directory,
             lanes=lambda kind: {CARRIER: (LANE,)},
+            stage=lambda delivery: delivery.lane or "",
             pacing=Pacing(),
             settings=AcceptSettings(DAY, queue_max=1, recipients_max=10, strict_numbers=False),
             reserve=lambda lane, due_ms: False,
@@ -194,6 +198,16 @@ class Desk:
             directory=lambda: self.directory,
             reload_directory=self._reload,
             acceptor=acceptor,
+            library=MediaLibrary(
+                store=as_store(self.store),
+                contents=ContentStore(
+                    "memory:///", Path(), now_ms=self.clock.now_ms, random_bytes=random.randbytes
+                ),
+                committer=self.committer,
+                clock=self.clock,
+                settings=MediaSettings(1_000_000, DAY),
+                base_url=lambda: "https://gateway.example",
+            ),
             reassembly_timeout_s=600,
             announce=self._announce,
             telemetry=self.telemetry,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -11,13 +12,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from trebuchet.api import openapi, problems, search, wire
+from trebuchet.api import media, openapi, problems, search, wire
 from trebuchet.api.auth import authenticate
 from trebuchet.api.body import read_body
 from trebuchet.api.create import CreateMessage, CreateRequest, Headers
 from trebuchet.api.hot import PROFILES
 from trebuchet.api.routing import route
 from trebuchet.clock import Clock
+from trebuchet.errors import StorageUnavailable
+from trebuchet.media.library import MediaLibrary
 from trebuchet.model.account import Account, Directory, Profile
 from trebuchet.storage.base import Store
 from trebuchet.telemetry import Telemetry
@@ -41,6 +44,8 @@ class ApiContext(msgspec.Struct, frozen=True):
     ready: Callable[[], str]  # "" when ready, else what is missing
     refresh_gauges: Callable[[], Awaitable[None]]
     extra_paths: Mapping[str, Any]
+    library: MediaLibrary
+    media_max: int  # octets of one media object
 
 
 def build(context: ApiContext, more: Sequence[BaseRoute]) -> Starlette:
@@ -53,6 +58,11 @@ def build(context: ApiContext, more: Sequence[BaseRoute]) -> Starlette:
             route(path, GET=_search(context, profile, limit), POST=_create(context, profile)),
             route(path + "/{message_id}", GET=_get(context, profile)),
         ]
+    routes += media.routes(
+        media.MediaContext(
+            context.clock, context.library, partial(_authenticated, context), context.media_max
+        )
+    )
     document = msgspec.json.encode(openapi.document(context.base_url(), context.extra_paths))
     page = openapi.docs_page("/openapi.json")
 
@@ -87,6 +97,7 @@ def build(context: ApiContext, more: Sequence[BaseRoute]) -> Starlette:
             problems.Problem: _problem,
             HTTPException: _http_error(context.clock),
             ClientDisconnect: _disconnected,
+            StorageUnavailable: _unavailable,
             Exception: _unexpected(context.telemetry),
         },
     )
@@ -201,6 +212,10 @@ def _http_error(clock: Clock) -> Callable[[Request, Exception], Awaitable[Respon
         return _response(problems.other(error.status_code, error.detail))
 
     return http_error
+
+
+async def _unavailable(_: Request, __: Exception) -> Response:
+    return _response(problems.unavailable())
 
 
 async def _disconnected(_: Request, __: Exception) -> Response:

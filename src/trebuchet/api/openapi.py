@@ -16,11 +16,19 @@ _ABOUT = (
     "with 202 is on disk. What becomes of it is called back, one event per POST (see Webhooks)."
 )
 _TAG = "Messages"
+_MEDIA_TAG = "Media"
 
 # Prefix → name of the account in the path, and its profile's limit of recipients.
 _PREFIXES = {
     "/v2": ("userId", "catapult", "MessageRequestOfCatapult"),
     "/api/v2": ("accountId", "current", "MessageRequest"),
+}
+
+# Prefix → name of the account in the path, its profile, and the status of what was done without a body.
+_MEDIA_PREFIXES = {
+    "/v2": ("userId", "catapult", "204"),
+    "/api/v2": ("accountId", "current", "204"),
+    "/v1": ("userId", "catapult", "200"),
 }
 
 
@@ -38,11 +46,23 @@ def document(server_url: str, extra_paths: Mapping[str, Any]) -> Object:
             "parameters": [_account(account), _MESSAGE_ID],
             "get": _get(profile),
         }
+    for prefix, (account, profile, done) in _MEDIA_PREFIXES.items():
+        path = f"{prefix}/users/{{{account}}}/media"
+        paths[path] = {"parameters": [_account(account)], "get": _list_media(prefix, profile)}
+        paths[path + "/{mediaName}"] = {
+            "parameters": [_account(account), _MEDIA_NAME],
+            "get": _get_media(prefix, profile),
+            "put": _put_media(prefix, profile, done),
+            "delete": _delete_media(prefix, profile, done),
+        }
     return {
         "openapi": "3.1.0",
         "info": {"title": "Trebuchet", "version": __version__, "description": _ABOUT},
         "servers": [{"url": server_url}],
-        "tags": [{"name": _TAG, "description": "Accepting messages, and finding them again."}],
+        "tags": [
+            {"name": _TAG, "description": "Accepting messages, and finding them again."},
+            {"name": _MEDIA_TAG, "description": "Pictures and other files, for messages and from them."},
+        ],
         "security": [{"credentials": []}],
         "paths": paths | dict(extra_paths),
         "webhooks": {"event": {"post": _event()}},
@@ -155,6 +175,95 @@ def _get(profile: str) -> Object:
     }
 
 
+def _media_id(call: str, prefix: str) -> str:
+    return f"{call}_{prefix.strip('/').replace('/', '_')}"
+
+
+def _list_media(prefix: str, profile: str) -> Object:
+    token = {"description": "There while more pages are.", "schema": {"type": "string"}}
+    return {
+        "operationId": _media_id("listMedia", prefix),
+        "tags": [_MEDIA_TAG],
+        "summary": "List media",
+        "description": "In the order of their names, 1,000 at a time.",
+        "parameters": [
+            {
+                "name": "Continuation-Token",
+                "in": "header",
+                "description": "Of the answer before.",
+                "schema": {"type": "string", "format": "byte"},
+            }
+        ],
+        "responses": {
+            "200": {
+                "description": "One page of objects.",
+                "headers": {"Continuation-Token": token},
+                "content": {"application/json": {"schema": {"type": "array", "items": _ref("MediaObject")}}},
+            },
+            "400": _problem("The token is none of ours."),
+            **_denied(profile),
+            **_ours(),
+        },
+    }
+
+
+def _get_media(prefix: str, profile: str) -> Object:
+    octets = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
+    return {
+        "operationId": _media_id("getMedia", prefix),
+        "tags": [_MEDIA_TAG],
+        "summary": "Download",
+        "description": "With the type and the Cache-Control of the upload. Range, If-Range and If-None-Match are kept.",
+        "responses": {
+            "200": {"description": "The object.", **octets},
+            "206": {"description": "The octets that Range asks for.", **octets},
+            "304": {"description": "The client has it."},
+            "400": _problem("The name is none."),
+            **_denied(profile),
+            "404": {
+                "description": "The account has no such object, or it has expired.",
+                "content": {"application/json": {"schema": _ref("NotFound")}},
+            },
+            "416": {"description": "Nothing is there that Range asks for."},
+            **_ours(),
+        },
+    }
+
+
+def _put_media(prefix: str, profile: str, done: str) -> Object:
+    return {
+        "operationId": _media_id("putMedia", prefix),
+        "tags": [_MEDIA_TAG],
+        "summary": "Upload",
+        "description": "In place of an object of the same name. It expires after `media.keep_h` hours.",
+        "requestBody": {
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        },
+        "responses": {
+            done: {"description": "It is on disk."},
+            "400": _problem("The name is none, or a header cannot be given back."),
+            **_denied(profile),
+            "408": _problem("Nothing came for half a minute."),
+            "413": _problem("It has more octets than `media.max_bytes`."),
+            **_ours(),
+        },
+    }
+
+
+def _delete_media(prefix: str, profile: str, done: str) -> Object:
+    return {
+        "operationId": _media_id("deleteMedia", prefix),
+        "tags": [_MEDIA_TAG],
+        "summary": "Delete",
+        "responses": {
+            done: {"description": "It is not there any more, or was not."},
+            "400": _problem("The name is none."),
+            **_denied(profile),
+            **_ours(),
+        },
+    }
+
+
 def _event() -> Object:
     return {
         "operationId": "event",
@@ -197,6 +306,15 @@ _MESSAGE_ID: Object = {
     "required": True,
     "description": "The id of the 202.",
     "schema": {"type": "string", "minLength": 1},
+}
+
+_MEDIA_NAME: Object = {
+    "name": "mediaName",
+    "in": "path",
+    "required": True,
+    "description": "Slashes may be written as they are or encoded.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 1024},
+    "example": "cat.png",
 }
 
 _IDEMPOTENCY_KEY: Object = {

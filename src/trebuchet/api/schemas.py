@@ -245,6 +245,15 @@ SCHEMAS: dict[str, Object] = {
     "Callback": _CALLBACK,
     "Problem": _PROBLEM,
     "NotFound": _NOT_FOUND,
+    "MediaObject": {
+        "type": "object",
+        "required": ["contentLength", "mediaName", "content"],
+        "properties": {
+            "contentLength": {"description": "Octets.", **_COUNT},
+            "mediaName": {"type": "string"},
+            "content": {"description": "Where it can be downloaded.", "type": "string"},
+        },
+    },
 }
 
 # ---- parameters of the search ----

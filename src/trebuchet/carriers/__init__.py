@@ -27,9 +27,9 @@ CARRIERS = {
 }
 
 
-def carries(kind: str) -> frozenset[Kind]:
-    """The kinds of messages that this kind of carrier can carry; none if it is not known."""
-    return CARRIERS[kind].carries if kind in CARRIERS else frozenset()
+def kind_of(carrier: Carrier) -> CarrierKind:
+    """What is known of a record's kind. One that is not known carries nothing."""
+    return CARRIERS.get(carrier.kind, CarrierKind("", frozenset()))
 
 
 def check_settings(kind: str, settings: dict[str, Any]) -> None:

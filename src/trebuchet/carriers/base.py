@@ -10,13 +10,14 @@ To add a kind of carrier: copy `carriers/simulator/`, add its line to `CARRIERS`
 
 import asyncio
 import enum
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from trebuchet.clock import Clock
 from trebuchet.model.carrierids import IdConversion
+from trebuchet.model.media import Content, HeldMedia
 from trebuchet.model.message import Delivery, Message
 from trebuchet.model.receipt import Receipt
 from trebuchet.telemetry import Telemetry
@@ -77,7 +78,14 @@ class Lost(msgspec.Struct, frozen=True):
     pdus: Exchanged = ()
 
 
-Outcome = Accepted | Refused | RetryAt | Snooze | Lost
+class Held(msgspec.Struct, frozen=True):
+    """The files of the message are held: it goes on into its carrier's lane. Said by the lane of media only."""
+
+    media: tuple[HeldMedia, ...]
+    contents: tuple[Content, ...]
+
+
+Outcome = Accepted | Refused | RetryAt | Snooze | Lost | Held
 
 
 class LinkState(enum.StrEnum):
@@ -98,6 +106,14 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     single_shift: int = 0
 
 
+class File(msgspec.Struct, frozen=True):
+    """One file of a message."""
+
+    name: str  # without folders; may be empty
+    content_type: str  # what the octets are
+    octets: bytes
+
+
 class InboundPart(msgspec.Struct, frozen=True, kw_only=True):
     """One message, or one part of one, that a handset sent."""
 
@@ -106,7 +122,8 @@ class InboundPart(msgspec.Struct, frozen=True, kw_only=True):
     destination: str  # our number
     destinations: tuple[str, ...] = ()  # all recipients of a group message; empty: only `destination`
     text: str
-    media: tuple[str, ...] = ()
+    media: tuple[str, ...] = ()  # URLs
+    files: tuple[File, ...] = ()  # become objects of the account's media store
     segment_count: int = 1
     encoding: str = "GSM-7"
     carrier_message_id: str = ""
@@ -167,9 +184,14 @@ class CarrierLink(Protocol):
         ...
 
 
+HeldFiles = Callable[[str], Awaitable[list[File]]]
+"""The files that a message holds, by its id, in order. Raises StorageError."""
+
+
 class Surroundings(msgspec.Struct, frozen=True):
     """What a link may need besides its settings. `network` is the simulated one, None where it is off."""
 
     clock: Clock
     network: Any
     telemetry: Telemetry
+    held_files: HeldFiles

@@ -92,7 +92,7 @@ class Pdu(msgspec.Struct, array_like=True, frozen=True):
 
 
 class WorkItem(msgspec.Struct, array_like=True):
-    """One delivery that waits in a lane. `recipient` -1 stands for all recipients of a group message at once."""
+    """One delivery that waits in a lane, or several of a group message that go out as one: see `group`."""
 
     lane: str
     due_ms: int
@@ -103,4 +103,18 @@ class WorkItem(msgspec.Struct, array_like=True):
     claimed_ms: int | None = None  # handed to the carrier, no outcome stored yet; in doubt after a crash
 
 
-GROUP = -1
+MEDIA_LANE = "media"  # of rows whose files are to be fetched; no carrier's, which are named `carrier/number`
+
+
+def group(first: int) -> int:
+    """The `recipient` of a row for several: all that are queued of the message and go to the same carrier as the
+    recipient number `first`."""
+    return -1 - first
+
+
+def first_of_group(recipient: int) -> int | None:
+    """The number that `group` was made of; None for the row of one recipient."""
+    return None if recipient >= 0 else -1 - recipient
+
+
+GROUP = group(0)

@@ -354,6 +354,38 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0
 
 
+class MediaSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Pictures and other files: where they are kept, and how large they may be."""
+
+    store: Annotated[
+        str,
+        Meta(
+            description="Bucket that media are kept in, as s3://, gs:// or az:// URL; empty means the folder `media` "
+            "of the data folder; credentials come from the environment, as the cloud's own tools take them."
+        ),
+    ] = ""
+    max_bytes: Annotated[
+        int,
+        Meta(description="Largest object that can be uploaded, in octets.", ge=65_536, le=1_073_741_824),
+    ] = 10_485_760
+    message_max_bytes: Annotated[
+        int,
+        Meta(
+            description="Most octets of all files of one message; above, it fails with 4411.",
+            ge=65_536,
+            le=104_857_600,
+        ),
+    ] = 5_242_880
+    keep_h: Annotated[
+        int,
+        Meta(description="Hours that a media object is kept; 0 means for ever.", ge=0, le=876_000),
+    ] = 48
+    fetch_timeout_s: Annotated[
+        int,
+        Meta(description="Seconds that fetching one media URL of a message may take.", ge=1, le=600),
+    ] = 30
+
+
 class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How long finished things are kept."""
 
@@ -399,5 +431,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     callbacks: CallbackSettings = CallbackSettings()
     inbound: InboundSettings = InboundSettings()
     simulator: SimulatorSettings = SimulatorSettings()
+    media: MediaSettings = MediaSettings()
     retention: RetentionSettings = RetentionSettings()
     logging: LoggingSettings = LoggingSettings()

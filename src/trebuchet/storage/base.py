@@ -22,6 +22,7 @@ from trebuchet.model.account import (
 )
 from trebuchet.model.carrierids import IdConversion
 from trebuchet.model.events import Announcement, Attempt, CallbackItem, Event
+from trebuchet.model.media import Content, HeldMedia, MediaObject
 from trebuchet.model.message import Delivery, Message, Pdu, Segment, WorkItem
 from trebuchet.model.parts import HeldPart, Holding, PartsTaken
 from trebuchet.model.receipt import Receipt
@@ -52,6 +53,8 @@ class Accept(msgspec.Struct, frozen=True):
     announcements: Sequence[Announcement] = ()
     idempotency: IdempotencyKey | None = None
     parts: PartsTaken | None = None  # what it was made of; deleted with it
+    media: Sequence[MediaObject] = ()  # what an inbound message brought
+    contents: Sequence[Content] = ()
 
 
 class PartsGone(msgspec.Struct, frozen=True):
@@ -113,6 +116,8 @@ class Settle(msgspec.Struct, frozen=True):
     exchanges: Sequence[Exchange] = ()
     requeue: WorkItem | None = None
     pdus: Sequence[Pdu] = ()
+    held: Sequence[HeldMedia] = ()  # the message holds these from now on
+    contents: Sequence[Content] = ()
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -198,7 +203,8 @@ class Prune(msgspec.Struct, frozen=True):
     """Delete at most `limit` rows of one kind that are older than `before_ms`. Result: how many.
 
     `what`: "messages" (only final ones whose callbacks are done, with all that belongs to them),
-    "attempts", "pdus", "idempotency", "parked_receipts", "handset_messages".
+    "attempts", "pdus", "idempotency", "parked_receipts", "handset_messages", "media" (objects that have
+    expired), "held_media" (of messages whose deliveries are final).
     """
 
     what: str
@@ -225,6 +231,36 @@ class RecordHandset(msgspec.Struct, frozen=True):
     """The simulated network took these. Result: None."""
 
     messages: Sequence[HandsetMessage]
+
+
+# ---- media ----
+
+
+class PutMedia(msgspec.Struct, frozen=True):
+    """Keep an object, in place of one of the same name. Result: the Content in use.
+
+    If that names another object of the object store, the caller's own is not needed.
+    """
+
+    object: MediaObject
+    content: Content
+
+
+class DeleteMedia(msgspec.Struct, frozen=True):
+    """Result: whether it was there."""
+
+    account_id: str
+    name: str
+
+
+class SweepContents(msgspec.Struct, frozen=True):
+    """Forget at most `limit` contents that were stored before a moment and that nothing refers to.
+
+    Result: list of their object keys, for the caller to delete from the object store.
+    """
+
+    before_ms: int
+    limit: int
 
 
 # ---- provisioning ----
@@ -267,6 +303,9 @@ Write = (
     | ExpireWork
     | Prune
     | RecordHandset
+    | PutMedia
+    | DeleteMedia
+    | SweepContents
     | Create
     | Change
     | Remove
@@ -341,6 +380,7 @@ class Life(msgspec.Struct, frozen=True):
     pending: Sequence[CallbackItem]
     attempts: Sequence[Attempt]
     pdus: Sequence[Pdu] = ()
+    held: Sequence[HeldMedia] = ()
 
 
 class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -422,6 +462,21 @@ class Store(Protocol):
 
     async def stale_parts(self, before_ms: int, limit: int) -> list[list[HeldPart]]:
         """Sets whose first part came before that moment, whole or not; the oldest first, at most `limit`."""
+        ...
+
+    # media
+    async def media_object(self, account_id: str, name: str) -> tuple[MediaObject, Content] | None: ...
+
+    async def list_media(self, account_id: str, after: str, limit: int) -> list[MediaObject]:
+        """Objects whose names sort after `after`, in order of their names."""
+        ...
+
+    async def held_media(self, message_id: str) -> list[tuple[HeldMedia, Content]]:
+        """What a message holds, in order."""
+        ...
+
+    async def known_object_keys(self, keys: Sequence[str]) -> set[str]:
+        """Those of the keys that some content names."""
         ...
 
     # questions of people

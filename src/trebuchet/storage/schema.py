@@ -268,6 +268,49 @@ parts = _table(
 )
 Index("parts_by_age", parts.c.received_ms)
 
+# Octets in the object store, each once.
+contents = _table(
+    "contents",
+    Column("sha256", Text, primary_key=True),
+    Column("object_key", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("stored_ms", BigInteger, nullable=False),
+)
+Index("contents_by_age", contents.c.stored_ms)
+Index("contents_by_object", contents.c.object_key)
+
+# The objects of an account's media store.
+media = _table(
+    "media",
+    Column("account_id", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("sha256", Text, nullable=False),
+    Column("content_type", Text, nullable=False),
+    Column("cache_control", Text),
+    Column("size", BigInteger, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger),
+)
+Index("media_by_content", media.c.sha256)
+Index(
+    "media_by_expiry",
+    media.c.expires_ms,
+    sqlite_where=text("expires_ms IS NOT NULL"),
+    postgresql_where=text("expires_ms IS NOT NULL"),
+)
+
+# What messages hold while they are on their way.
+message_media = _table(
+    "message_media",
+    Column("message_id", Text, primary_key=True),
+    Column("place", Integer, primary_key=True),
+    Column("sha256", Text, nullable=False),
+    Column("content_type", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+)
+Index("message_media_by_content", message_media.c.sha256)
+
 events = _table(
     "events",
     Column("id", Text, primary_key=True),

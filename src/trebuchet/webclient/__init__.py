@@ -1,10 +1,11 @@
-"""The one outbound HTTP client: POSTs callbacks to addresses that may be dialled, within bounds.
+"""The one outbound HTTP client: POSTs callbacks and GETs media at addresses that may be dialled, within bounds.
 
 Of our own because it is on the path of every message: a small POST costs a general client 150 to 210 us
 of CPU, which is more than a message's whole way to the carrier. It does HTTP/1.1 with kept connections
-and no more: no redirects, no cookies, no proxies, no compression.
+and no more: redirects of a GET where asked for, no cookies, no proxies, no compression.
 
-errors (what can go wrong) · addresses (the rules, pure) · resolver (names) · connection (one peer) · client
+errors (what can go wrong) · addresses (the rules, pure) · resolver (names) · connection (one peer)
+redirects (where they may lead, pure) · client
 """
 
 from trebuchet.webclient.addresses import AddressRules, Target, parse_url
@@ -15,12 +16,15 @@ from trebuchet.webclient.errors import (
     AnswerMalformed,
     ConnectFailed,
     ConnectionLost,
+    RedirectRefused,
     ResolveFailed,
     TimedOut,
     TlsFailed,
+    TooLarge,
     UrlRefused,
     WebError,
 )
+from trebuchet.webclient.redirects import Document
 from trebuchet.webclient.resolver import Resolver, system_resolver
 
 __all__ = [
@@ -30,11 +34,14 @@ __all__ = [
     "AnswerMalformed",
     "ConnectFailed",
     "ConnectionLost",
+    "Document",
+    "RedirectRefused",
     "ResolveFailed",
     "Resolver",
     "Target",
     "TimedOut",
     "TlsFailed",
+    "TooLarge",
     "UrlRefused",
     "WebClient",
     "WebError",

@@ -17,6 +17,7 @@ from trebuchet.webclient.errors import (
     TimedOut,
     TlsFailed,
 )
+from trebuchet.webclient.redirects import Document, headers_for, next_url
 from trebuchet.webclient.resolver import CachedResolver, Resolver, system_resolver
 
 _REFUSALS = {
@@ -46,17 +47,26 @@ def _prepare(url: str) -> tuple[Target, tuple[bool, str, int], bytes]:
     return target, (target.tls, target.host, target.port), head
 
 
-def _request(head: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bytes:
+def _header_block(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
     block = b"".join([b"%b: %b\r\n" % header for header in headers])
     if block.count(b"\n") != len(headers) or block.count(b"\r") != len(headers) or b"\0" in block:
         raise ValueError("a header holds a line end or a NUL")
-    return b"%bContent-Length: %d\r\n%b\r\n%b" % (head, len(body), block, body)
+    return block
+
+
+def _post_request(head: bytes, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> bytes:
+    return b"%bContent-Length: %d\r\n%b\r\n%b" % (head, len(body), _header_block(headers), body)
+
+
+def _get_request(target: Target, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    head = f"GET {target.path} HTTP/1.1\r\nHost: {target.authority}\r\nAccept-Encoding: identity\r\n"
+    return b"%b%b\r\n" % (head.encode("ascii"), _header_block(headers))
 
 
 class WebClient:
     """The one way out of the gateway over HTTP. Must be made and used within one running event loop.
 
-    - Dials only addresses that `rules` admit, checked after resolution; never follows a redirect.
+    - Dials only addresses that `rules` admit, checked after resolution, at every hop of a redirect too.
     - Keeps connections for `keep_alive_s` and writes each request at once.
     - At most `connections_max` requests are under way, and `connections_per_origin` to one scheme, host and
       port; more wait for their turn, within their time-out. As many idle connections are kept at most.
@@ -111,18 +121,54 @@ class WebClient:
         turns out closed is replaced once, so the peer may see a request twice. Cancelling closes the
         connection. Raises a WebError when there is no answer, ValueError when a header is not one line.
         """
+        target, key, head = _prepare(url)
+        octets = _post_request(head, headers, body)
+        started_s = self._loop.time()
+        return await self._answer(target, key, Request(octets, started_s, started_s + timeout_s, answer_max))
+
+    async def get(
+        self,
+        url: str,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+        *,
+        timeout_s: float,
+        answer_max: int,
+        redirects_max: int = 0,
+    ) -> Document:
+        """GET what the URL names, as it is and whole, or whatever else the answer is.
+
+        Up to `redirects_max` redirects are followed, each to an address that passes the same checks; without
+        any, a redirect is the answer. `headers` but Accept and User-Agent go to the first origin only. Host
+        and Accept-Encoding are set here. `timeout_s` covers all hops. Raises a WebError when there is no
+        answer: TooLarge for a 2xx with more than `answer_max` octets, RedirectRefused after too many hops or
+        from https to http. ValueError when a header is not one line. See `post` for the rest.
+        """
+        started_s = self._loop.time()
+        for hops_left in range(redirects_max, -1, -1):
+            target = parse_url(url)
+            request = Request(
+                _get_request(target, headers), started_s, started_s + timeout_s, answer_max, whole_only=True
+            )
+            answer = await self._answer(target, (target.tls, target.host, target.port), request)
+            following = next_url(url, target, answer, hops_left) if redirects_max else None
+            if following is None:
+                break
+            headers = headers_for(parse_url(following), target, headers)
+            url = following
+        return Document(
+            url, answer.status, answer.headers, answer.body, round((self._loop.time() - started_s) * 1000)
+        )
+
+    async def _answer(self, target: Target, key: tuple[bool, str, int], request: Request) -> Answer:
+        """The answer to one request, which waits for its turn first."""
         if self._closed:
             raise ConnectionLost("the HTTP client is closed")
-        target, key, head = _prepare(url)
-        octets = _request(head, headers, body)
-        started_s = self._loop.time()
-        request = Request(octets, started_s, started_s + timeout_s, answer_max)
         origin = self._origins.get(key)
         if origin is None:
             origin = self._origins[key] = _Origin(key, self._per_origin)
         origin.users += 1
         try:
-            await self._take_turn(origin, target, timeout_s)
+            await self._take_turn(origin, target, request)
             try:
                 return await self._ask(origin, target, request)
             finally:
@@ -149,14 +195,14 @@ class WebClient:
                 self._all_gone = self._loop.create_future()
             await asyncio.wait((self._all_gone,))
 
-    async def _take_turn(self, origin: _Origin, target: Target, timeout_s: float) -> None:
+    async def _take_turn(self, origin: _Origin, target: Target, request: Request) -> None:
         if not origin.turns.locked() and not self._turns.locked():
             # Neither acquire waits, so the cost of a timer is saved.
             await origin.turns.acquire()
             await self._turns.acquire()
             return
         try:
-            async with asyncio.timeout(timeout_s):
+            async with asyncio.timeout_at(request.deadline_s):
                 await origin.turns.acquire()
                 try:
                     await self._turns.acquire()
@@ -164,7 +210,8 @@ class WebClient:
                     origin.turns.release()
                     raise
         except TimeoutError:
-            raise TimedOut(f"no connection to {target.peer} came free within {timeout_s:g} s") from None
+            waited_s = request.deadline_s - request.started_s
+            raise TimedOut(f"no connection to {target.peer} came free within {waited_s:g} s") from None
 
     async def _ask(self, origin: _Origin, target: Target, request: Request) -> Answer:
         while origin.idle:

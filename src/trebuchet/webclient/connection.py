@@ -12,7 +12,7 @@ from typing import cast
 import httptools
 import msgspec
 
-from trebuchet.webclient.errors import AnswerMalformed, ConnectionLost, TimedOut, WebError
+from trebuchet.webclient.errors import AnswerMalformed, ConnectionLost, TimedOut, TooLarge, WebError
 
 # What an answer may spend on anything but its body: status line, headers, interim answers, chunk lines,
 # trailers. Servers commonly bound headers at 8 to 32 KiB.
@@ -44,6 +44,9 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     started_s: float
     deadline_s: float
     answer_max: int
+    whole_only: bool = False
+    """Whether a successful answer that is encoded or longer than `answer_max` is an error, found as early as
+    can be, rather than a body cut short."""
 
 
 class Connection(asyncio.Protocol):
@@ -67,6 +70,7 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[Answer] | None = None
         self._started_s = 0.0
         self._octets = 0
+        self._whole_only = False
         self._reset_answer(0)
 
     @property
@@ -89,6 +93,7 @@ class Connection(asyncio.Protocol):
         self.deadline_s = request.deadline_s
         self.reusable = False
         self._octets = 0
+        self._whole_only = request.whole_only
         self._reset_answer(request.answer_max)
         self._transport.write(request.octets)
         return waiter
@@ -162,12 +167,16 @@ class Connection(asyncio.Protocol):
     def on_headers_complete(self) -> None:
         self._status = self._parser.get_status_code()
         self._headers_done = True
+        if self._whole_only:
+            self._judge_headers()
 
     def on_body(self, body: bytes) -> None:
         room = self._answer_max - self._body_octets
         self._body_octets += len(body)
         if room > 0:
             self._body.append(body[:room])
+        if len(body) > room and self._whole_only and 200 <= self._status < 300:
+            self.fail(TooLarge(f"the answer of {self.peer} has over {self._answer_max} octets"))
 
     def on_message_complete(self) -> None:
         if self._waiter is None:
@@ -206,6 +215,18 @@ class Connection(asyncio.Protocol):
         elif self._body_octets > self._answer_max + DROPPED_MAX:
             self._finish(reusable=False)
             self.fail(ConnectionLost("the rest of the answer is not read"))
+
+    def _judge_headers(self) -> None:
+        """End a successful answer that will not be taken before its body comes."""
+        if not 200 <= self._status < 300:
+            return
+        for name, value in self._headers:
+            if name == b"content-encoding" and value.strip().lower() not in {b"identity", b""}:
+                # Not asked for, and a small body could unpack to any size.
+                self.fail(AnswerMalformed(f"{self.peer} compressed its answer, which was not asked for"))
+            # The parser has seen to it that a length is digits and stands alone.
+            elif name == b"content-length" and int(value) > self._answer_max:
+                self.fail(TooLarge(f"the answer of {self.peer} has over {self._answer_max} octets"))
 
     def _ends_with_connection(self) -> bool:
         """Whether the body's end is the connection's end (RFC 9112 section 6.3, case 8)."""

@@ -8,6 +8,8 @@ WebError                 the text is one line for an operator's eyes; it holds n
 ├── TlsFailed            handshake or certificate              peer's fault, retrying may help
 ├── TimedOut             not answered in the time given        peer's fault, retrying may help
 ├── AnswerMalformed      the answer is not HTTP                peer's fault, retrying may help
+├── RedirectRefused      the answer leads where we do not go   peer's fault, retrying does not help
+├── TooLarge             more octets than the caller takes     peer's fault, retrying does not help
 └── ConnectionLost       closed before the answer was whole    peer's fault, retrying may help
 """
 
@@ -48,6 +50,14 @@ class TimedOut(WebError):
 
 class AnswerMalformed(WebError):
     """What came back is not an HTTP answer, or is out of bounds."""
+
+
+class RedirectRefused(WebError):
+    """The answer redirects too often, or from https to http."""
+
+
+class TooLarge(WebError):
+    """The answer's body has more octets than the caller takes."""
 
 
 class ConnectionLost(WebError):

@@ -25,7 +25,7 @@ OPERATIONS = [
     for path, item in DOCUMENT["paths"].items()
     if path not in EXTRA
     for method, operation in item.items()
-    if method in ("get", "post")
+    if method in ("get", "post", "put", "delete")
 ]
 
 
@@ -67,6 +67,11 @@ def test_it_describes_each_call_under_both_prefixes() -> None:
         ("/api/v2/users/{accountId}/messages", "post"),
         ("/api/v2/users/{accountId}/messages", "get"),
         ("/api/v2/users/{accountId}/messages/{messageId}", "get"),
+    } | {
+        (f"{path}/media{rest}", method)
+        for path in ("/v2/users/{userId}", "/api/v2/users/{accountId}", "/v1/users/{userId}")
+        for rest, methods in {"": ["get"], "/{mediaName}": ["get", "put", "delete"]}.items()
+        for method in methods
     }
     assert DOCUMENT["paths"]["/admin/v1/status"] == EXTRA["/admin/v1/status"]
     assert DOCUMENT["servers"] == [{"url": "http://127.0.0.1:8080"}]

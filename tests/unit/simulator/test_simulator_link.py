@@ -8,6 +8,7 @@ import pytest
 from simulator.stories import MemoryLedger, quiet, submitted
 from trebuchet.carriers.base import (
     Accepted,
+    File,
     InboundPart,
     Lost,
     Outcome,
@@ -93,13 +94,17 @@ def test_wrong_settings_are_named(settings: dict[str, Any], complaint: str) -> N
         parse_settings(settings)
 
 
+async def no_files(message_id: str) -> list[File]:
+    raise AssertionError(f"{message_id} needs no files")
+
+
 async def rated(segments_per_s: int) -> tuple[Any, Counted, ManualClock]:
     clock, reports = ManualClock(), Counted()
     network = SimulatedNetwork(
         clock, random.Random(1), delay_min_ms=10**6, delay_max_ms=10**6, ledger=MemoryLedger()
     )
     carrier = Carrier(id="sim", kind="simulator", settings={"segments_per_s": segments_per_s})
-    link = build(carrier, reports, Surroundings(clock, network, Telemetry()))
+    link = build(carrier, reports, Surroundings(clock, network, Telemetry(), no_files))
     await link.start()
     return link, reports, clock
 

@@ -6,7 +6,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, StaticPool, Table, create_engine
 
-from trebuchet.model import account, events, message, parts, receipt
+from trebuchet.model import account, events, media, message, parts, receipt
 from trebuchet.model.status import State
 from trebuchet.storage import base, migrations, schema
 from trebuchet.storage.migrations import run
@@ -31,6 +31,9 @@ FILLED = {
     "callbacks": events.CallbackItem,
     "attempts": events.Attempt,
     "handset_messages": base.HandsetMessage,
+    "contents": media.Content,
+    "media": media.MediaObject,
+    "message_media": media.HeldMedia,
 }
 
 

@@ -6,6 +6,7 @@ seconds without it give a tenth back, up to the limit.
 
 from typing import Final
 
+_ROUNDING = 1e-6  # of a segment: what adding up fractions of milliseconds loses
 _BURST_S: Final = 0.1  # of the rate: what may go out at once after a rest
 _PAUSE_FIRST_MS: Final = 1_000
 _PAUSE_MAX_MS: Final = 5_000
@@ -60,7 +61,7 @@ class Rate:
             free_ms += now_ms - self._paid_ms
             if free_ms <= 0:
                 return 0
-        return int(free_ms * self.current / 1000)
+        return int(free_ms * self.current / 1000 + _ROUNDING)
 
     def spend(self, now_ms: int, segments: int) -> None:
         """So many went out."""

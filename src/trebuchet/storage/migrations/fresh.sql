@@ -339,9 +339,58 @@ CREATE TABLE parts (
 
 CREATE INDEX parts_by_age ON parts (received_ms);
 
+CREATE TABLE contents (
+	sha256 TEXT NOT NULL,
+	object_key TEXT NOT NULL,
+	size BIGINT NOT NULL,
+	stored_ms BIGINT NOT NULL,
+	PRIMARY KEY (sha256)
+)
+ WITHOUT ROWID
+
+;
+
+CREATE INDEX contents_by_age ON contents (stored_ms);
+
+CREATE INDEX contents_by_object ON contents (object_key);
+
+CREATE TABLE media (
+	account_id TEXT NOT NULL,
+	name TEXT NOT NULL,
+	sha256 TEXT NOT NULL,
+	content_type TEXT NOT NULL,
+	cache_control TEXT,
+	size BIGINT NOT NULL,
+	created_ms BIGINT NOT NULL,
+	expires_ms BIGINT,
+	PRIMARY KEY (account_id, name)
+)
+ WITHOUT ROWID
+
+;
+
+CREATE INDEX media_by_content ON media (sha256);
+
+CREATE INDEX media_by_expiry ON media (expires_ms) WHERE expires_ms IS NOT NULL;
+
+CREATE TABLE message_media (
+	message_id TEXT NOT NULL,
+	place INTEGER NOT NULL,
+	sha256 TEXT NOT NULL,
+	content_type TEXT NOT NULL,
+	name TEXT NOT NULL,
+	size BIGINT NOT NULL,
+	PRIMARY KEY (message_id, place)
+)
+ WITHOUT ROWID
+
+;
+
+CREATE INDEX message_media_by_content ON message_media (sha256);
+
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL,
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0002');
+INSERT INTO alembic_version (version_num) VALUES ('0003');

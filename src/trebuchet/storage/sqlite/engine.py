@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from trebuchet.errors import StorageError, StorageUnavailable, TrebuchetError
 from trebuchet.model.account import Directory
 from trebuchet.model.events import Event
+from trebuchet.model.media import Content, HeldMedia, MediaObject
 from trebuchet.model.message import Message
 from trebuchet.model.parts import HeldPart
 from trebuchet.model.receipt import Receipt
@@ -34,17 +35,18 @@ from trebuchet.storage.base import (
     QueueDepths,
     RematchParked,
     Replay,
+    SweepContents,
     TimeOutReceipts,
     Write,
 )
-from trebuchet.storage.sqlite import dbapi, reads
+from trebuchet.storage.sqlite import dbapi, media, reads
 from trebuchet.storage.sqlite.writes import BatchWriter
 
 T = TypeVar("T")
 Done = Callable[[Sequence[Any]], None]
 
 # Changes that read or touch many rows: carried out beside the event loop.
-_LONG = frozenset({ExpireWork, Prune, RematchParked, Replay, TimeOutReceipts})
+_LONG = frozenset({ExpireWork, Prune, RematchParked, Replay, SweepContents, TimeOutReceipts})
 
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
@@ -191,6 +193,18 @@ class SqliteStore:
 
     async def stale_parts(self, before_ms: int, limit: int) -> list[list[HeldPart]]:
         return await self._read(reads.stale_parts, before_ms, limit)
+
+    async def media_object(self, account_id: str, name: str) -> tuple[MediaObject, Content] | None:
+        return await self._read(media.media_object, account_id, name)
+
+    async def list_media(self, account_id: str, after: str, limit: int) -> list[MediaObject]:
+        return await self._read(media.list_media, account_id, after, limit)
+
+    async def held_media(self, message_id: str) -> list[tuple[HeldMedia, Content]]:
+        return await self._read(media.held_media, message_id)
+
+    async def known_object_keys(self, keys: Sequence[str]) -> set[str]:
+        return await self._read(media.known_object_keys, keys)
 
     async def search(self, query: MessageQuery) -> FoundPage:
         return await self._read(reads.search, query)

@@ -11,8 +11,10 @@ import msgspec
 
 from trebuchet.errors import AlreadyExists, InUse, NotFound
 from trebuchet.model.account import Account, Application, Carrier, Credential, Number, OptOut, Route
+from trebuchet.model.message import MEDIA_LANE
 from trebuchet.storage.base import Record
 from trebuchet.storage.sqlite.dbapi import Connection
+from trebuchet.storage.sqlite.queries import IN_ROW
 
 
 class _Reference(msgspec.Struct, frozen=True):
@@ -41,19 +43,24 @@ class _Kind(msgspec.Struct, frozen=True):
 
 _ACCOUNT = _Reference("accounts", {"id": "account_id"}, lambda r: f"account {r.account_id} does not exist")
 
-# All work of a lane is for one carrier, so the first row of each lane tells, however many there are.
-_WORK_OF_CARRIER = """
+# All work of a lane is for one carrier, so the first row of each lane tells, however many there are. In the lane of
+# media each row has its own; few wait there.
+_WORK_OF_CARRIER = f"""
 WITH RECURSIVE lanes(lane) AS (
     SELECT min(lane) FROM outbox
     UNION ALL
     SELECT (SELECT min(lane) FROM outbox WHERE lane > lanes.lane) FROM lanes WHERE lanes.lane IS NOT NULL
 )
-SELECT coalesce(sum((SELECT count(*) FROM outbox AS o WHERE o.lane = lanes.lane)), 0) FROM lanes
-WHERE EXISTS (
-    SELECT 1 FROM (SELECT message_id, recipient FROM outbox WHERE lane = lanes.lane ORDER BY due_ms LIMIT 1) AS first
-    CROSS JOIN deliveries AS d ON d.message_id = first.message_id
-        AND (d.recipient = first.recipient OR first.recipient = -1)
-    WHERE d.carrier_id = ?)"""
+SELECT coalesce(sum(CASE WHEN lanes.lane = '{MEDIA_LANE}' THEN (
+        SELECT count(*) FROM outbox AS o WHERE o.lane = lanes.lane AND EXISTS (
+            SELECT 1 FROM deliveries AS d
+            WHERE d.message_id = o.message_id AND d.carrier_id = ?1 AND {IN_ROW}))
+    ELSE (SELECT count(*) FROM outbox AS o WHERE o.lane = lanes.lane)
+    END), 0) FROM lanes
+WHERE lanes.lane = '{MEDIA_LANE}' OR EXISTS (
+    SELECT 1 FROM (SELECT message_id, recipient FROM outbox WHERE lane = lanes.lane ORDER BY due_ms LIMIT 1) AS o
+    CROSS JOIN deliveries AS d ON d.message_id = o.message_id AND {IN_ROW}
+    WHERE d.carrier_id = ?1)"""
 
 _KINDS: dict[type, _Kind] = {
     Account: _Kind(

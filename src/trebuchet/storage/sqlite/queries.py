@@ -8,6 +8,7 @@ import msgspec
 from trebuchet.model.account import Account, Application, Carrier, Credential, Number, OptOut, Route
 from trebuchet.model.address import TOLL_FREE_PREFIXES, NumberClass
 from trebuchet.model.events import Attempt, CallbackItem, Event
+from trebuchet.model.media import HeldMedia
 from trebuchet.model.message import Delivery, Message, Pdu, Segment, WorkItem
 from trebuchet.model.parts import HeldPart, PartsKey
 from trebuchet.model.receipt import Receipt
@@ -42,12 +43,17 @@ OPT_OUTS = f"SELECT {columns(OptOut, 'r')} FROM opt_outs AS r"
 
 # ---- queues ----
 
-# A group's row (recipient -1) stands for those of its deliveries that are still queued.
+# Whether a delivery `d` is among those that a work row `o` of its message stands for: see `model.message.group`.
+IN_ROW = """(d.recipient = o.recipient OR (o.recipient < 0 AND d.carrier_id = (
+        SELECT f.carrier_id FROM deliveries AS f
+        WHERE f.message_id = o.message_id AND f.recipient = -1 - o.recipient)))"""
+
+# A group's row stands for those of its deliveries that are still queued.
 _WITH_MESSAGE_AND_DELIVERIES = f"""
 SELECT {_WORK}, {MESSAGE}, {DELIVERY} FROM work AS o
 CROSS JOIN messages AS m ON m.id = o.message_id
 LEFT JOIN deliveries AS d ON d.message_id = o.message_id
-    AND (d.recipient = o.recipient OR (o.recipient = -1 AND d.state = 'QUEUED'))
+    AND (o.recipient >= 0 OR d.state = 'QUEUED') AND {IN_ROW}
 ORDER BY o.due_ms, o.message_id, o.recipient, d.recipient"""
 
 # lane, now_ms, after (due_ms, message_id, recipient), limit
@@ -105,11 +111,14 @@ ORDER BY k.key"""
 
 MESSAGE_BY_ID = f"SELECT {MESSAGE} FROM messages AS m WHERE m.id = ?"
 DELIVERIES_OF = f"SELECT {DELIVERY} FROM deliveries AS d WHERE d.message_id = ? ORDER BY d.recipient"
-CLAIMED_OF = """
+CLAIMED_OF = f"""
 SELECT d.recipient FROM deliveries AS d WHERE d.message_id = ? AND d.state = 'QUEUED' AND EXISTS (
     SELECT 1 FROM outbox AS o
-    WHERE o.message_id = d.message_id AND o.recipient IN (d.recipient, -1) AND o.claimed_ms IS NOT NULL)
+    WHERE o.message_id = d.message_id AND o.claimed_ms IS NOT NULL AND {IN_ROW})
 ORDER BY d.recipient"""
+HELD_MEDIA_OF = (
+    f"SELECT {columns(HeldMedia, 'h')} FROM message_media AS h WHERE h.message_id = ? ORDER BY h.place"
+)
 SEGMENTS_OF = f"""
 SELECT {columns(Segment, "s")} FROM segments AS s WHERE s.message_id = ?
 ORDER BY s.recipient, s.responded_ms, s.number"""
@@ -180,9 +189,9 @@ WHERE h.network_id >= ? ORDER BY h.network_id DESC LIMIT ?"""
 # ---- searches ----
 
 # While its row is claimed a queued delivery is with the carrier, and shown so.
-_CLAIMED = """(d.state = 'QUEUED' AND EXISTS (
+_CLAIMED = f"""(d.state = 'QUEUED' AND EXISTS (
     SELECT 1 FROM outbox AS o
-    WHERE o.message_id = d.message_id AND o.recipient IN (d.recipient, -1) AND o.claimed_ms IS NOT NULL))"""
+    WHERE o.message_id = d.message_id AND o.claimed_ms IS NOT NULL AND {IN_ROW}))"""
 _SHOWN_STATE = f"CASE WHEN {_CLAIMED} THEN 'SENDING' ELSE d.state END"
 _CALLED_BACK = """EXISTS (
     SELECT 1 FROM attempts AS a

@@ -27,6 +27,7 @@ from trebuchet.model.account import (
     Route,
 )
 from trebuchet.model.events import Attempt, CallbackItem, Event, EventType
+from trebuchet.model.media import HeldMedia
 from trebuchet.model.message import Delivery, Direction, Kind, Message, Pdu, Segment, WorkItem
 from trebuchet.model.parts import HeldPart
 from trebuchet.model.receipt import Receipt, ReceiptState
@@ -282,6 +283,7 @@ def life(connection: Connection, message_id: str) -> Life | None:
             pending=[CallbackItem(*r) for r in rows(sql.CALLBACKS_OF)],
             attempts=[Attempt(*r) for r in rows(sql.ATTEMPTS_OF)],
             pdus=[_pdu_from_row(r) for r in rows(sql.PDUS_OF)],
+            held=[HeldMedia(*r) for r in rows(sql.HELD_MEDIA_OF)],
         )
     finally:
         connection.execute("COMMIT")

@@ -6,11 +6,12 @@ beside the database instead of fighting it for the lock row by row (measured wit
 """
 
 from trebuchet.model.events import Attempt, CallbackItem, Event
+from trebuchet.model.media import Content, HeldMedia, MediaObject
 from trebuchet.model.message import Delivery, Message, Pdu, Segment, WorkItem
 from trebuchet.model.parts import HeldPart, PartsKey
 from trebuchet.model.receipt import Receipt
 from trebuchet.storage.base import Exchange, HandsetMessage
-from trebuchet.storage.sqlite.queries import PARKED
+from trebuchet.storage.sqlite.queries import IN_ROW, PARKED
 
 
 def _columns(struct: type) -> tuple[str, ...]:
@@ -42,6 +43,10 @@ INSERT_EXCHANGES = _insert("exchanges", _columns(Exchange), "INSERT OR REPLACE")
 INSERT_HANDSET = _insert("handset_messages", _columns(HandsetMessage), "INSERT OR REPLACE")
 INSERT_PDUS = _insert("pdus", _columns(Pdu), "INSERT OR REPLACE")
 INSERT_PARTS = _insert("parts", _columns(HeldPart))
+# The first content of a digest is kept: the object that its row names is the one that readers are told of.
+INSERT_CONTENTS = _insert("contents", _columns(Content), "INSERT OR IGNORE")
+INSERT_MEDIA = _insert("media", _columns(MediaObject), "INSERT OR REPLACE")
+INSERT_HELD_MEDIA = _insert("message_media", _columns(HeldMedia), "INSERT OR REPLACE")
 # rows: Receipt, conversion, match_key
 INSERT_PARKED = _insert(
     "parked_receipts", (*_columns(Receipt), "conversion", "match_key"), "INSERT OR REPLACE"
@@ -199,10 +204,11 @@ WHERE d.receipt_due_ms <= ? ORDER BY d.receipt_due_ms LIMIT ?"""
 WORK_EXPIRED = """
 SELECT message_id, recipient FROM outbox WHERE valid_until_ms <= ? AND claimed_ms IS NULL LIMIT ?"""
 
-# keys: message id; the deliveries of a group message that still wait
-QUEUED_DELIVERIES = """
-SELECT message_id, recipient FROM deliveries
-WHERE message_id IN (SELECT value FROM json_each(?)) AND state = 'QUEUED'"""
+# keys: [message_id, recipient] of work rows of groups; the deliveries that still wait
+QUEUED_DELIVERIES = f"""
+WITH o(message_id, recipient) AS (SELECT value->>0, value->>1 FROM json_each(?))
+SELECT d.message_id, d.recipient FROM o CROSS JOIN deliveries AS d ON d.message_id = o.message_id
+WHERE d.state = 'QUEUED' AND {IN_ROW}"""
 
 FIND_IDEMPOTENT = (
     'SELECT request_sha256, message_id FROM idempotency WHERE account_id = ? AND "key" = ? AND expires_ms > ?'
@@ -230,6 +236,7 @@ PRUNE_MESSAGES = (
     "DELETE FROM segments WHERE message_id IN (SELECT value FROM json_each(?))",
     "DELETE FROM exchanges WHERE message_id IN (SELECT value FROM json_each(?))",
     "DELETE FROM pdus WHERE message_id IN (SELECT value FROM json_each(?))",
+    "DELETE FROM message_media WHERE message_id IN (SELECT value FROM json_each(?))",
     f"DELETE FROM attempts WHERE event_id IN ({_EVENTS_OF})",
     f"DELETE FROM events WHERE id IN ({_EVENTS_OF})",
 )
@@ -243,6 +250,11 @@ PRUNE_ROWS = {
     ' (SELECT account_id, "key" FROM idempotency WHERE expires_ms < ? LIMIT ?)',
     "parked_receipts": "DELETE FROM parked_receipts WHERE (carrier_id, carrier_message_id, at_ms, state) IN"
     " (SELECT carrier_id, carrier_message_id, at_ms, state FROM parked_receipts WHERE at_ms < ? LIMIT ?)",
+    "media": "DELETE FROM media WHERE (account_id, name) IN"
+    " (SELECT account_id, name FROM media WHERE expires_ms < ? LIMIT ?)",
+    "held_media": "DELETE FROM message_media WHERE (message_id, place) IN (SELECT message_id, place"
+    " FROM message_media AS h WHERE message_id < ? AND NOT EXISTS (SELECT 1 FROM deliveries AS d"
+    " WHERE d.message_id = h.message_id AND d.state IN ('QUEUED', 'SENT', 'IN_DOUBT')) LIMIT ?)",
     "handset_messages": "DELETE FROM handset_messages WHERE network_id IN"
     " (SELECT network_id FROM handset_messages WHERE network_id < ? LIMIT ?)",
 }

@@ -11,13 +11,14 @@ from typing import Any
 from trebuchet.errors import IdempotencyMismatch
 from trebuchet.model import carrierids, errorcodes, ledger
 from trebuchet.model.events import Announcement, CallbackItem
-from trebuchet.model.message import GROUP, Delivery, Kind
+from trebuchet.model.message import Delivery, Kind
 from trebuchet.model.status import FINAL, Happening, State
 from trebuchet.storage.base import (
     Accept,
     Change,
     Claim,
     Create,
+    DeleteMedia,
     DropParts,
     Expired,
     ExpireWork,
@@ -25,6 +26,7 @@ from trebuchet.storage.base import (
     IdempotencyKey,
     PartsGone,
     Prune,
+    PutMedia,
     Record,
     RecordHandset,
     RecordReceipt,
@@ -34,11 +36,12 @@ from trebuchet.storage.base import (
     Settle,
     SettleCallback,
     Settled,
+    SweepContents,
     TimeOutReceipts,
     WorkKey,
     Write,
 )
-from trebuchet.storage.sqlite import provisioning, reads
+from trebuchet.storage.sqlite import media, provisioning, reads
 from trebuchet.storage.sqlite import statements as sql
 from trebuchet.storage.sqlite.dbapi import Connection
 from trebuchet.storage.sqlite.held import hold_parts, take_parts
@@ -95,6 +98,7 @@ class BatchWriter:
         self._run(sql.INSERT_DELIVERIES, [d for c in new for d in c.deliveries])
         self._run(sql.INSERT_WORK, [w for c in new for w in c.work])
         self._announce([a for c in new for a in c.announcements])
+        media.refer(self._db, [r for c in new for r in c.contents], [o for c in new for o in c.media], ())
         return results
 
     def _announce(self, announcements: Sequence[Announcement]) -> None:
@@ -145,6 +149,9 @@ class BatchWriter:
         self._run(sql.INSERT_SEGMENTS, segments)
         self._run(sql.INSERT_EXCHANGES, [x for c in changes for x in c.exchanges])
         self._run(sql.INSERT_PDUS, [p for c in changes for p in c.pdus])
+        media.refer(
+            self._db, [r for c in changes for r in c.contents], (), [h for c in changes for h in c.held]
+        )
         announced = [
             [a for a in c.announcements if (a.event.message_id, a.event.recipient) not in final]
             for c in changes
@@ -211,8 +218,8 @@ class BatchWriter:
         results = []
         for change in changes:
             keys = self._db.execute(sql.WORK_EXPIRED, (change.now_ms, change.limit)).fetchall()
-            groups = [message_id for message_id, recipient in keys if recipient == GROUP]
-            deliveries = [key for key in keys if key[1] != GROUP]
+            groups = [key for key in keys if key[1] < 0]
+            deliveries = [key for key in keys if key[1] >= 0]
             if groups:
                 deliveries += self._db.execute(sql.QUEUED_DELIVERIES, (rows_parameter(groups),)).fetchall()
             rows = self._db.execute(sql.DELIVERIES_BY_KEY, (rows_parameter(deliveries),)).fetchall()
@@ -252,6 +259,17 @@ class BatchWriter:
         take_parts(self._db, [change.parts for change in changes])
         return [None] * len(changes)
 
+    # ---- media ----
+
+    def put_media(self, changes: Sequence[PutMedia]) -> list[Any]:
+        return media.put(self._db, changes)
+
+    def delete_media(self, changes: Sequence[DeleteMedia]) -> list[Any]:
+        return media.delete(self._db, changes)
+
+    def sweep_contents(self, changes: Sequence[SweepContents]) -> list[Any]:
+        return media.sweep(self._db, changes)
+
     def record_handset(self, changes: Sequence[RecordHandset]) -> list[Any]:
         self._run(sql.INSERT_HANDSET, [m for c in changes for m in c.messages])
         return [None] * len(changes)
@@ -271,7 +289,7 @@ class BatchWriter:
             return len(ids)
         if change.what not in sql.PRUNE_ROWS:
             raise ValueError(f"nothing called {change.what!r} can be pruned")
-        by_time = change.what in ("idempotency", "parked_receipts")
+        by_time = change.what in ("idempotency", "media", "parked_receipts")
         cursor = self._db.execute(
             sql.PRUNE_ROWS[change.what], (change.before_ms if by_time else bound, change.limit)
         )
@@ -316,7 +334,10 @@ _HANDLERS: dict[type, Any] = {
     SettleCallback: BatchWriter.settle_callbacks,
     Replay: BatchWriter.replay,
     RecordHandset: BatchWriter.record_handset,
+    PutMedia: BatchWriter.put_media,
+    DeleteMedia: BatchWriter.delete_media,
     Prune: BatchWriter.prune,
+    SweepContents: BatchWriter.sweep_contents,
 }
 
 _FAILURE = {
