@@ -40,6 +40,7 @@ from trebuchet.media.contents import ContentStore
 from trebuchet.media.fetch import Fetcher
 from trebuchet.media.hold import MediaStage
 from trebuchet.media.library import MediaLibrary, MediaSettings
+from trebuchet.media.workers import ImageWorkers
 from trebuchet.model.account import Carrier, Directory, InDoubt
 from trebuchet.model.events import Announcement
 from trebuchet.model.message import Message
@@ -155,6 +156,7 @@ class Gateway:
         self.pacing = Pacing()
         self.client = self._client()
         self.library = self._library()
+        self.images = ImageWorkers()
         self.callbacks = self._callbacks()
         self.supervisor = self._supervisor()
         self.acceptor = self._acceptor()
@@ -265,7 +267,14 @@ class Gateway:
         )
 
     def _build_link(self, carrier: Carrier, reports: CarrierReports) -> CarrierLink:
-        surroundings = Surroundings(self.clock, self.network, self.telemetry, self.library.held_files)
+        surroundings = Surroundings(
+            self.clock,
+            self.network,
+            self.telemetry,
+            self.library.held_files,
+            self.images,
+            lambda number: number in self.directory.numbers,
+        )
         return build_link(self._seen_by_link(carrier), reports, surroundings)
 
     def _seen_by_link(self, carrier: Carrier) -> Carrier:
@@ -563,6 +572,7 @@ class Gateway:
             await self._server.stop()
         await self.supervisor.stop(grace_s)
         await self.fetcher.close()
+        await self.images.close()
         if self._smsc is not None:
             await self._smsc.stop()
         if self.network is not None:

@@ -29,6 +29,7 @@ from trebuchet.storage.base import (
     Create,
     DropParts,
     HoldPart,
+    IdempotencyKey,
     PartHeld,
     PartsGone,
     Remove,
@@ -41,6 +42,7 @@ _CONFIRM_OUT = "You are unsubscribed and will receive no more messages. Reply ST
 _CONFIRM_IN = "You are subscribed again. Reply STOP to unsubscribe."
 _DEFAULT_HELP = "Reply STOP to unsubscribe."
 
+_REPEATED_MS = 86_400_000
 _REFERENCE_REUSED_MS = 1_800_000  # other octets after that long: the reference stands for another message
 _HOLD_TRIES = 3  # each takes an earlier set out of the way
 _SETS_AT_ONCE = 100
@@ -90,6 +92,14 @@ def assembled(parts: Sequence[HeldPart]) -> tuple[str, str]:
     # Parts that are written differently: each says what it says.
     texts = [assembled([part])[0] for part in sorted(parts, key=lambda part: part.number)]
     return "".join(texts), first.encoding
+
+
+def _repeat_key(part: InboundPart, number: Number, now_ms: int) -> IdempotencyKey | None:
+    """By what a repetition is recognised, for a day. Applications' own keys cannot be like it: a NUL is in it."""
+    if not part.repeat_key:
+        return None
+    key = f"{part.carrier_id}\0{part.repeat_key}\0{number.number}"
+    return IdempotencyKey(number.account_id, key, "", now_ms + _REPEATED_MS)
 
 
 def _recipients(part: InboundPart) -> tuple[str, ...]:
@@ -247,7 +257,7 @@ class Inbound:
     def _ours(self, part: InboundPart) -> list[Number]:
         """The numbers of ours among the recipients. Raises NotFound if there is none."""
         numbers = self._directory().numbers
-        ours = [numbers[to] for to in dict.fromkeys(_recipients(part)) if to in numbers]
+        ours = [numbers[to] for to in dict.fromkeys(part.owners or _recipients(part)) if to in numbers]
         if not ours:
             self._telemetry.problem(
                 "inbound_for_unknown_number", carrier=part.carrier_id, number=part.destination
@@ -266,13 +276,15 @@ class Inbound:
         results = await self._store([*changes, *(a.change for a in actions if a.change is not None)])
         if isinstance(results[0], PartsGone):
             return False
-        for change in changes:
+        for change, result in zip(changes, results, strict=False):
+            if result is not None:  # it had come before
+                continue
             self._telemetry.count("trebuchet_messages_accepted_total", Direction.IN)
             self._announce(change.message, change.announcements)
         if any(a.change is not None for a in actions):
             await self._reload_directory()
-        for number, action in zip(ours, actions, strict=False):
-            if action.reply is not None:
+        for number, action, result in zip(ours, actions, results, strict=False):
+            if action.reply is not None and result is None:
                 await self._reply(number, part.source, action.reply)
         return True
 
@@ -297,7 +309,7 @@ class Inbound:
         files: Sequence[tuple[File, Content]],
     ) -> Accept:
         now_ms = self._clock.now_ms()
-        mms = bool(part.media or files) or len(recipients) > 1
+        mms = part.multimedia or bool(part.media or files) or len(recipients) > 1
         account = directory.accounts[number.account_id]
         profile = account.profile or Profile.CURRENT
         id_ = self._ids.message_id(now_ms)
@@ -355,6 +367,7 @@ class Inbound:
             (delivery,),
             announcements=(Announcement(event, item),),
             parts=parts,
+            idempotency=_repeat_key(part, number, now_ms),
             media=objects,
             contents=[content for _, content in files],
         )

@@ -76,6 +76,12 @@ METRICS = (
         ("action",),
         "Things that went wrong and were handled; see the log.",
     ),
+    MetricRow(
+        "trebuchet_mm4_received_total",
+        "counter",
+        ("carrier", "type"),
+        "Messages that an MM4 peer sent, by type.",
+    ),
     MetricRow("trebuchet_pruned_total", "counter", ("what",), "Rows deleted by retention."),
     MetricRow("trebuchet_lane_depth", "gauge", ("lane",), "Deliveries that wait in a lane."),
     MetricRow(

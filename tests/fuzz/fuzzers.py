@@ -31,10 +31,16 @@ def receipts() -> list[bytes]:
     ]
 
 
+def mails() -> list[bytes]:
+    """One of each message of MM4, and a peer's."""
+    return [path.read_bytes() for path in sorted((HERE.parent / "golden" / "mm4").glob("*.eml"))]
+
+
 SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "smpp_codec": pdus,
     "smpp_session": list,
     "smpp_receipt": receipts,
+    "mm4": mails,
 }
 
 

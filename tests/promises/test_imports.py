@@ -55,6 +55,7 @@ SAME_LEVEL_ALLOWED = {
     ("inbound", "outbox"): "an inbound message is stored through the committer",
     ("inbound", "media"): "the files of an inbound message become objects of its account",
     ("media", "outbox"): "objects are stored through the committer",
+    ("carriers", "media"): "a link makes the files of a message fit its peer",
     ("media", "carriers"): "the stage that fetches files is run like a link",
     ("inbound", "accept"): "the answer to STOP or HELP is an outbound message",
     ("inbound", "carriers"): "a carrier reports an inbound part in the words of its interface",

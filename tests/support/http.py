@@ -134,6 +134,11 @@ class Catcher:
         await self.wait_for(lambda catcher: bool(catcher.events(message_id, type_)))
         return self.events(message_id, type_)[0]
 
+    async def wait_for_event_of(self, type_: str) -> Any:
+        """The first event of a type, whichever message it is about."""
+        await self.wait_for(lambda catcher: bool(catcher.events(type_=type_)))
+        return self.events(type_=type_)[0]
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:

@@ -23,6 +23,7 @@ class CarrierKind(msgspec.Struct, frozen=True):
 
 CARRIERS = {
     "simulator": CarrierKind("trebuchet.carriers.simulator", frozenset(Kind)),
+    "mm4": CarrierKind("trebuchet.carriers.mm4", frozenset({Kind.MMS}), needs_media=True),
     "smpp": CarrierKind("trebuchet.carriers.smpp", frozenset({Kind.SMS})),
 }
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import msgspec
 
 from trebuchet.clock import Clock
+from trebuchet.media.workers import ImageWorkers
 from trebuchet.model.carrierids import IdConversion
 from trebuchet.model.media import Content, HeldMedia
 from trebuchet.model.message import Delivery, Message
@@ -124,6 +125,9 @@ class InboundPart(msgspec.Struct, frozen=True, kw_only=True):
     text: str
     media: tuple[str, ...] = ()  # URLs
     files: tuple[File, ...] = ()  # become objects of the account's media store
+    owners: tuple[str, ...] = ()  # whom this copy is for; empty: all recipients
+    multimedia: bool = False  # an MMS, even with text only and for one
+    repeat_key: str = ""  # the carrier's own id of it: within a day a second one is not stored again
     segment_count: int = 1
     encoding: str = "GSM-7"
     carrier_message_id: str = ""
@@ -195,3 +199,5 @@ class Surroundings(msgspec.Struct, frozen=True):
     network: Any
     telemetry: Telemetry
     held_files: HeldFiles
+    images: ImageWorkers
+    is_ours: Callable[[str], bool]  # a number of this gateway

@@ -21,6 +21,7 @@ from trebuchet.carriers.base import (
 from trebuchet.carriers.simulator import SimulatorSettings, build, parse_settings
 from trebuchet.carriers.simulator.link import outcome_of
 from trebuchet.clock import ManualClock
+from trebuchet.media.workers import ImageWorkers
 from trebuchet.model.account import Carrier
 from trebuchet.model.carrierids import IdConversion
 from trebuchet.model.receipt import Receipt
@@ -104,7 +105,11 @@ async def rated(segments_per_s: int) -> tuple[Any, Counted, ManualClock]:
         clock, random.Random(1), delay_min_ms=10**6, delay_max_ms=10**6, ledger=MemoryLedger()
     )
     carrier = Carrier(id="sim", kind="simulator", settings={"segments_per_s": segments_per_s})
-    link = build(carrier, reports, Surroundings(clock, network, Telemetry(), no_files))
+    link = build(
+        carrier,
+        reports,
+        Surroundings(clock, network, Telemetry(), no_files, ImageWorkers(), lambda number: False),
+    )
     await link.start()
     return link, reports, clock
 

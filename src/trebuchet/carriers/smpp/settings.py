@@ -8,10 +8,10 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
+from trebuchet.carriers.secrets import hidden, kept
 from trebuchet.carriers.smpp import quirks, receipterrors
 from trebuchet.carriers.smpp.addresses import NumberClass, Rule
 
-HIDDEN: Final = "•••"  # what an answer shows in place of a secret
 _SECRETS: Final = ("password",)
 _BINDS_MAX: Final = 16
 _PATTERN_MAX: Final = 500
@@ -161,16 +161,12 @@ def _check_vendor_tlv(name: str, vendor: VendorTlv) -> None:
 
 def public(settings: Mapping[str, Any]) -> dict[str, Any]:
     """A record's settings as an answer may show them."""
-    return {name: HIDDEN if name in _SECRETS and value else value for name, value in settings.items()}
+    return hidden(settings, _SECRETS)
 
 
 def keep_secrets(settings: Mapping[str, Any], stored: Mapping[str, Any]) -> dict[str, Any]:
     """Settings that somebody sent back: what is hidden in them stays what it was."""
-    kept = dict(settings)
-    for name in _SECRETS:
-        if kept.get(name) == HIDDEN and name in stored:
-            kept[name] = stored[name]
-    return kept
+    return kept(settings, stored, _SECRETS)
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from trebuchet.carriers.secrets import HIDDEN
 from trebuchet.carriers.smpp import parse_settings
 from trebuchet.carriers.smpp.quirks import QUIRKS
-from trebuchet.carriers.smpp.settings import HIDDEN, keep_secrets, public
+from trebuchet.carriers.smpp.settings import keep_secrets, public
 
 LEAST: dict[str, Any] = {"host": "smsc.example.com", "system_id": "esme"}
 

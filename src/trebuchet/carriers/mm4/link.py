@@ -1,0 +1,405 @@
+"""A link to an MM4 peer: forwards go out, and stay with the link until the peer's relay has answered.
+
+A forward that waits for its answer is a claimed row, so nothing of a transaction but its row need survive: after a
+crash it is submitted again under the same message id, and the peer, which knows that id, answers again. What the
+answer says of each recipient is in `protocols.mm4.session`.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+
+from trebuchet.carriers.base import (
+    Accepted,
+    CarrierReports,
+    HeldFiles,
+    LinkState,
+    Lost,
+    Outcome,
+    Refused,
+    RetryAt,
+    Shipment,
+    Snooze,
+)
+from trebuchet.carriers.mm4 import translate
+from trebuchet.carriers.mm4.content import Encoder
+from trebuchet.carriers.mm4.incoming import Incoming
+from trebuchet.carriers.mm4.settings import Mm4Settings
+from trebuchet.clock import Clock, Ids, Timer
+from trebuchet.errors import TrebuchetError
+from trebuchet.media.images import BadImage, CannotFit
+from trebuchet.media.workers import Busy, ImageWorkers
+from trebuchet.model.receipt import Receipt
+from trebuchet.protocols.mm4 import EncodeError, ForwardRes, encode, normalised, session, status
+from trebuchet.protocols.mm4.session import Do, State, Terms, Transaction
+from trebuchet.protocols.mm4.status import Verdict
+from trebuchet.smtp import (
+    Envelope,
+    Reply,
+    SmtpError,
+    SmtpListener,
+    SmtpLost,
+    SmtpPool,
+    SmtpRefused,
+    SmtpTemporary,
+    Submitted,
+)
+from trebuchet.telemetry import Telemetry
+
+TOO_LARGE: Final = 4711
+BAD_MEDIA: Final = 4412
+NOT_WRITABLE: Final = 4752
+_AGAIN_MS: Final = (60_000, 300_000, 900_000, 3_600_000)  # after a refusal for now, by try
+_UNAVAILABLE_MS: Final = (1_000, 5_000, 15_000, 60_000)  # while the peer cannot be talked to
+_BUSY_MS: Final = 2_000
+_WAITING: Final = frozenset({State.SUBMITTED, State.HELD, State.DEFERRED})
+
+
+class _Transit:
+    """A forward that is out."""
+
+    __slots__ = ("mail", "message_id", "recipients", "settled", "shipment", "timer", "transactions", "words")
+
+    def __init__(self, shipment: Shipment, message_id: str, transactions: list[Transaction]) -> None:
+        self.shipment = shipment
+        self.message_id = message_id
+        self.transactions = transactions  # one per delivery
+        self.recipients: dict[str, int] = {}  # by RCPT address
+        self.mail = b""
+        self.timer: Timer | None = None
+        self.words = ""  # what the peer said last
+        self.settled = False
+
+    @property
+    def open(self) -> bool:
+        """Whether something is still to be waited for."""
+        return any(transaction.state in _WAITING for transaction in self.transactions)
+
+    def place_of(self, number: str) -> int | None:
+        """Of a recipient among the deliveries."""
+        for place, delivery in enumerate(self.shipment.deliveries):
+            if delivery.to == number:
+                return place
+        return None
+
+
+class Mm4Link:
+    """A CarrierLink with one lane. Everything happens in one event loop; only `start` and `stop` wait."""
+
+    def __init__(
+        self,
+        carrier_id: str,
+        settings: Mm4Settings,
+        *,
+        clock: Clock,
+        ids: Ids,
+        reports: CarrierReports,
+        held_files: HeldFiles,
+        images: ImageWorkers,
+        is_ours: Callable[[str], bool],
+        telemetry: Telemetry,
+    ) -> None:
+        self.carrier_id = carrier_id
+        self.lanes: Sequence[str] = (f"{carrier_id}/0",)
+        self.settings = settings
+        self._clock = clock
+        self._ids = ids
+        self._reports = reports
+        self._held_files = held_files
+        self._encoder = Encoder(settings, images)
+        self._telemetry = telemetry
+        self._terms = Terms(ack=settings.answers, response_ms=settings.response_timeout_s * 1000)
+        self._pool = SmtpPool(settings.client())
+        self._incoming = Incoming(
+            carrier_id,
+            settings,
+            clock=clock,
+            ids=ids,
+            reports=reports,
+            submit=self._pool.submit,
+            is_ours=is_ours,
+            answered=self._answered,
+            bounced=self._bounced,
+            telemetry=telemetry,
+        )
+        listening = settings.listener()
+        self._listener = (
+            None if listening is None else SmtpListener(listening, self._incoming.handle, telemetry=telemetry)
+        )
+        self._out: dict[str, _Transit] = {}  # by transaction id
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._running = False
+        self._failures = 0  # in a row to reach the peer
+        self._down_until_ms = 0
+        self._up: Timer | None = None
+        self._emptied = asyncio.Event()
+
+    @property
+    def state(self) -> LinkState:
+        return LinkState.UP if self._running and not self._failures else LinkState.DOWN
+
+    def room(self, lane: str) -> int:
+        """See CarrierLink. While the peer cannot be reached, one at a time is tried."""
+        if not self._running or lane not in self.lanes or self._clock.now_ms() < self._down_until_ms:
+            return 0
+        window = 1 if self._failures else self.settings.window
+        return max(window - len(self._out), 0)
+
+    def submit(self, lane: str, shipment: Shipment) -> None:
+        """See CarrierLink. The outcome follows the peer's answer, minutes later perhaps."""
+        now_ms = self._clock.now_ms()
+        if self.room(lane) <= 0:
+            until_ms = max(self._down_until_ms, now_ms + _BUSY_MS)
+            call = partial(self._reports.outcome, shipment, Snooze(until_ms, "the link has no room"))
+            asyncio.get_running_loop().call_soon(call)
+            return
+        transaction_id = self._ids.message_id(now_ms)
+        begun = [session.begun(now_ms, self._terms) for _ in shipment.deliveries]
+        transit = _Transit(shipment, translate.message_id_of(shipment, self.settings), begun)
+        self._out[transaction_id] = transit
+        self._begin(self._forward(transaction_id, transit))
+
+    async def start(self) -> None:
+        """See CarrierLink. Raises OSError if the listening port is taken."""
+        if self._listener is not None:
+            await self._listener.start()
+        self._running = True
+
+    async def stop(self, grace_s: float) -> None:
+        """See CarrierLink. A forward whose answer is still awaited is submitted again after the next start."""
+        self._running = False
+        for timer in (self._up, *(transit.timer for transit in self._out.values())):
+            if timer is not None:
+                timer.cancel()
+        if self._listener is not None:
+            await self._listener.stop()
+        await self._pool.close(grace_s)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for transaction_id in list(self._out):
+            self._settle(transaction_id, Lost("the link was stopped before the answer came"))
+
+    # ---- out ----
+
+    def _begin(self, work: "asyncio._CoroutineLike[None]") -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _forward(self, transaction_id: str, transit: _Transit) -> None:
+        """Write the mail and hand it over."""
+        outcome = await self._written(transaction_id, transit)
+        if outcome is not None:
+            self._settle(transaction_id, outcome)
+            return
+        await self._hand_over(transaction_id, transit)
+
+    async def _written(self, transaction_id: str, transit: _Transit) -> Outcome | None:
+        """Make the mail; an outcome if that cannot be."""
+        shipment, now_ms = transit.shipment, self._clock.now_ms()
+        try:
+            files = await self._held_files(shipment.message.id) if shipment.message.media else []
+            parts = await self._encoder.parts(files, shipment.message.text)
+            request = translate.forward(shipment, self.settings, transaction_id, now_ms)
+            dialect = self.settings.dialect
+            transit.mail = encode(request, f"b{transaction_id}", dialect=dialect, parts=parts)
+            transit.recipients = translate.recipients_of(shipment, self.settings)
+        except CannotFit as error:
+            return Refused(TOO_LARGE, str(error))
+        except BadImage as error:
+            return Refused(BAD_MEDIA, str(error))
+        except EncodeError as error:
+            return Refused(NOT_WRITABLE, str(error))
+        except (Busy, TrebuchetError) as error:
+            return Snooze(now_ms + _BUSY_MS, str(error))
+        return None
+
+    async def _hand_over(self, transaction_id: str, transit: _Transit) -> None:
+        # The answer may come before the SMTP reply, hence the deadline is set before.
+        self._set_deadline(transaction_id, transit)
+        envelope = Envelope(
+            mail_from=self.settings.system, rcpt_tos=tuple(transit.recipients), octets=transit.mail
+        )
+        try:
+            submitted = await self._pool.submit(envelope)
+        except SmtpError as error:
+            self._not_handed_over(transaction_id, transit, error)
+            return
+        self._reached()
+        self._taken(transaction_id, transit, submitted)
+
+    def _taken(self, transaction_id: str, transit: _Transit, submitted: Submitted) -> None:
+        later = [reply for reply in submitted.refused.values() if reply.code < 500]
+        if later and not transit.settled:
+            # The whole is submitted again: who has it already knows its id.
+            self._settle(transaction_id, self._retry(transit, later[0]))
+            return
+        for rcpt, reply in submitted.refused.items():
+            transit.words = reply.line
+            refused = session.SmtpRefused(status.smtp_outcome(reply.code, _enhanced(reply)))
+            self._step(transit, transit.recipients[rcpt], refused)
+        for rcpt in submitted.accepted:
+            self._step(transit, transit.recipients[rcpt], session.SmtpAccepted())
+        self._conclude(transaction_id, transit)
+
+    def _not_handed_over(self, transaction_id: str, transit: _Transit, error: SmtpError) -> None:
+        now_ms = self._clock.now_ms()
+        if isinstance(error, SmtpRefused):
+            self._reached()
+            outcome = status.smtp_outcome(error.reply.code, _enhanced(error.reply))
+            if outcome.verdict is Verdict.LINK:
+                self._unreachable(str(error))
+                self._settle(transaction_id, Snooze(self._down_until_ms, str(error)))
+            else:
+                self._settle(transaction_id, Refused(outcome.code or NOT_WRITABLE, error.reply.line))
+        elif isinstance(error, SmtpTemporary):
+            self._reached()
+            self._settle(transaction_id, self._retry(transit, error.reply))
+        elif isinstance(error, SmtpLost) and error.after_data:
+            if not self.settings.answers:
+                self._settle(transaction_id, Lost(str(error)))
+            # Else the peer's answer tells, or its silence.
+        else:
+            self._unreachable(str(error))
+            self._settle(transaction_id, Snooze(max(self._down_until_ms, now_ms + 1), str(error)))
+
+    def _retry(self, transit: _Transit, reply: Reply) -> RetryAt:
+        pause_ms = _AGAIN_MS[min(transit.shipment.attempt, len(_AGAIN_MS)) - 1]
+        code = status.smtp_outcome(reply.code, _enhanced(reply)).code
+        return RetryAt(self._clock.now_ms() + pause_ms, code or NOT_WRITABLE, reply.line)
+
+    # ---- what the peer says of it ----
+
+    def _answered(self, answer: ForwardRes) -> bool:
+        """An MM4_forward.RES. False if no forward waits for it."""
+        transaction_id = normalised(answer.transaction_id)
+        transit = self._out.get(transaction_id)
+        if transit is None:
+            return False
+        outcome = status.request_outcome(answer.status, answer.internal_code)
+        transit.words = " ".join(filter(None, (answer.status, answer.status_text)))[:200]
+        named = {address.value for address in answer.recipients}
+        for place, delivery in enumerate(transit.shipment.deliveries):
+            said = session.about(outcome, named=delivery.to in named, any_named=bool(named))
+            if said is not None:
+                self._step(transit, place, said)
+        self._conclude(transaction_id, transit)
+        return True
+
+    def _bounced(self, transaction_id: str, number: str | None, code: int, words: str) -> bool:
+        """The mail came back. False if no forward of that id is out."""
+        transit = self._out.get(transaction_id)
+        if transit is None:
+            return False
+        transit.words = words
+        for place, delivery in enumerate(transit.shipment.deliveries):
+            if number is None or delivery.to == number:
+                self._step(transit, place, session.Bounced(code))
+        self._conclude(transaction_id, transit)
+        return True
+
+    def _step(self, transit: _Transit, place: int, happened: session.Happening) -> Do:
+        step = session.step(transit.transactions[place], happened, self._clock.now_ms(), self._terms)
+        transit.transactions[place] = step.transaction
+        return step.do
+
+    def _set_deadline(self, transaction_id: str, transit: _Transit) -> None:
+        if transit.timer is not None:
+            transit.timer.cancel()
+            transit.timer = None
+        due = [t.deadline_ms for t in transit.transactions if t.state in _WAITING and t.deadline_ms]
+        if due and not transit.settled:
+            transit.timer = self._clock.call_at(min(due), partial(self._deadline, transaction_id))
+
+    def _deadline(self, transaction_id: str) -> None:
+        transit = self._out.get(transaction_id)
+        if transit is None:
+            return
+        now_ms = self._clock.now_ms()
+        resend = False
+        for place, transaction in enumerate(transit.transactions):
+            due_ms = transaction.deadline_ms
+            if transaction.state in _WAITING and due_ms is not None and due_ms <= now_ms:
+                resend |= self._step(transit, place, session.Deadline()) is Do.RESEND
+        if resend:
+            self._begin(self._hand_over(transaction_id, transit))
+        else:
+            self._conclude(transaction_id, transit)
+
+    def _conclude(self, transaction_id: str, transit: _Transit) -> None:
+        """Settle the shipment, if nothing is to be waited for any more."""
+        if transit.settled or transit.open:
+            self._set_deadline(transaction_id, transit)
+            return
+        failed = [
+            (delivery.to, transaction.code or NOT_WRITABLE)
+            for delivery, transaction in zip(transit.shipment.deliveries, transit.transactions, strict=True)
+            if transaction.state is State.FAILED
+        ]
+        if len(failed) == len(transit.transactions):
+            self._settle(transaction_id, Refused(failed[0][1], transit.words))
+            return
+        ids = [
+            (translate.part_id(transit.message_id, delivery.to),) for delivery in transit.shipment.deliveries
+        ]
+        self._settle(transaction_id, Accepted(tuple(ids)))
+        now_ms = self._clock.now_ms()
+        for number, code in failed:
+            self._report(
+                translate.refused_part(
+                    self.carrier_id, transit.message_id, number, code, transit.words, now_ms
+                )
+            )
+        if not self.settings.reports:
+            gone = {number for number, _ in failed}
+            for delivery in transit.shipment.deliveries:
+                if delivery.to not in gone:
+                    self._report(
+                        translate.delivered_part(self.carrier_id, transit.message_id, delivery.to, now_ms)
+                    )
+
+    def _report(self, receipt: Receipt) -> None:
+        """A receipt that nobody acknowledges: what fails to be stored is announced, and times out."""
+        self._reports.receipt(receipt).add_done_callback(_observed)
+
+    def _settle(self, transaction_id: str, outcome: Outcome) -> None:
+        transit = self._out.pop(transaction_id, None)
+        if transit is None or transit.settled:
+            return
+        transit.settled = True
+        if transit.timer is not None:
+            transit.timer.cancel()
+        self._reports.outcome(transit.shipment, outcome)
+        if self._running:
+            self._reports.room()
+
+    # ---- whether the peer can be reached ----
+
+    def _reached(self) -> None:
+        if self._failures:
+            self._failures = 0
+            self._telemetry.note("mm4_peer_reached", carrier=self.carrier_id)
+            self._reports.room()
+
+    def _unreachable(self, why: str) -> None:
+        pause_ms = _UNAVAILABLE_MS[min(self._failures, len(_UNAVAILABLE_MS) - 1)]
+        self._failures += 1
+        self._down_until_ms = self._clock.now_ms() + pause_ms
+        self._telemetry.problem("mm4_peer_unreachable", carrier=self.carrier_id, reason=why)
+        if self._up is not None:
+            self._up.cancel()
+        self._up = self._clock.call_at(self._down_until_ms, self._reports.room)
+
+
+def _enhanced(reply: Reply) -> str:
+    """The status of RFC 3463 that a reply's text begins with, if it does."""
+    first = reply.text.partition(" ")[0]
+    return first if first.count(".") == 2 and first.replace(".", "").isdecimal() else ""
+
+
+def _observed(future: "asyncio.Future[None]") -> None:
+    """Its failure was announced where it happened."""
+    if not future.cancelled():
+        future.exception()
