@@ -81,6 +81,7 @@ SECONDS ?= 600
 
 bench: install ## Measure CPU per message, rates and memory
 	@.venv/bin/python bench/run.py $(ARGS)
+	@if [ -z "$(ARGS)" ]; then .venv/bin/python bench/pictures.py; fi
 
 docs: install ## Write the generated pages of docs/ anew
 	@if [ -f tools/build_docs.py ]; then .venv/bin/python tools/build_docs.py $(ARGS); \

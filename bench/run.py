@@ -73,13 +73,13 @@ class Gateway:
             "window": 256,
             "keep_pdus": KEEP_PDUS,
         }
-        self._admin("POST", "carriers", {"id": "smsc", "kind": "smpp", "settings": settings})
-        self._admin("POST", "routes", {"id": "all-to-smsc", "carrier_id": "smsc", "priority": 1})
+        self.admin("POST", "carriers", {"id": "smsc", "kind": "smpp", "settings": settings})
+        self.admin("POST", "routes", {"id": "all-to-smsc", "carrier_id": "smsc", "priority": 1})
 
     def link_is_up(self) -> bool:
         return b'trebuchet_link_up{carrier="smsc"} 1.0' in self.get("/metrics")
 
-    def _admin(self, method: str, path: str, body: dict[str, Any]) -> None:
+    def admin(self, method: str, path: str, body: dict[str, Any]) -> None:
         url = f"http://127.0.0.1:{self.port}/admin/v1/{path}"
         request = urllib.request.Request(url, json.dumps(body).encode(), _ADMIN, method=method)
         urllib.request.urlopen(request, timeout=30).close()

@@ -4,6 +4,8 @@ An object is a row that names a content by its digest; the octets are stored bef
 octets without a row at worst, which the sweep finds.
 """
 
+import hashlib
+from collections import OrderedDict
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from typing import Final
 from urllib.parse import urlsplit
@@ -24,6 +26,8 @@ _PREFIX_OF: Final = {Profile.CATAPULT: "/v2", Profile.CURRENT: "/api/v2"}  # of 
 _PREFIXES: Final = ("/v2", "/api/v2", "/v1")
 _HOUR_MS: Final = 3_600_000
 _SWEPT_AT_ONCE: Final = 500
+_RECENT_MS: Final = 600_000
+_RECENT_MAX: Final = 1_000
 
 
 class MediaSettings(msgspec.Struct, frozen=True):
@@ -50,6 +54,7 @@ class MediaLibrary:
         self._clock = clock
         self._settings = settings
         self._base_url = base_url
+        self._recent: OrderedDict[str, Content] = OrderedDict()
 
     # ---- what the API does ----
 
@@ -115,8 +120,21 @@ class MediaLibrary:
         return Fetched(kept.name.rpartition("/")[2], kept.content_type, octets)
 
     async def keep(self, octets: bytes) -> Content:
-        """Store octets that a message is about to hold."""
-        return await self._contents.put_bytes(octets)
+        """Store octets that a message is about to hold.
+
+        The same octets for many messages are written once: what was stored within the last minutes is there still,
+        for nothing younger than an hour is swept.
+        """
+        sha256 = hashlib.sha256(octets).hexdigest()
+        kept = self._recent.get(sha256)
+        now_ms = self._clock.now_ms()
+        if kept is not None and now_ms - kept.stored_ms < _RECENT_MS:
+            return kept
+        kept = self._recent[sha256] = await self._contents.put_bytes(octets)
+        self._recent.move_to_end(sha256)
+        while len(self._recent) > _RECENT_MAX:
+            self._recent.popitem(last=False)
+        return kept
 
     async def held_files(self, message_id: str) -> list[File]:
         """The files that a message holds, in order."""

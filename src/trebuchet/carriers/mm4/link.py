@@ -6,9 +6,11 @@ answer says of each recipient is in `protocols.mm4.session`.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final
+
+from msgspec.structs import replace
 
 from trebuchet.carriers.base import (
     Accepted,
@@ -16,7 +18,6 @@ from trebuchet.carriers.base import (
     HeldFiles,
     LinkState,
     Lost,
-    Outcome,
     Refused,
     RetryAt,
     Shipment,
@@ -59,7 +60,17 @@ _WAITING: Final = frozenset({State.SUBMITTED, State.HELD, State.DEFERRED})
 class _Transit:
     """A forward that is out."""
 
-    __slots__ = ("mail", "message_id", "recipients", "settled", "shipment", "timer", "transactions", "words")
+    __slots__ = (
+        "exchanged",
+        "mail",
+        "message_id",
+        "recipients",
+        "settled",
+        "shipment",
+        "timer",
+        "transactions",
+        "words",
+    )
 
     def __init__(self, shipment: Shipment, message_id: str, transactions: list[Transaction]) -> None:
         self.shipment = shipment
@@ -69,6 +80,7 @@ class _Transit:
         self.mail = b""
         self.timer: Timer | None = None
         self.words = ""  # what the peer said last
+        self.exchanged: list[tuple[int, str, bytes]] = []
         self.settled = False
 
     @property
@@ -196,7 +208,7 @@ class Mm4Link:
             return
         await self._hand_over(transaction_id, transit)
 
-    async def _written(self, transaction_id: str, transit: _Transit) -> Outcome | None:
+    async def _written(self, transaction_id: str, transit: _Transit) -> Refused | Snooze | None:
         """Make the mail; an outcome if that cannot be."""
         shipment, now_ms = transit.shipment, self._clock.now_ms()
         try:
@@ -225,9 +237,11 @@ class Mm4Link:
         try:
             submitted = await self._pool.submit(envelope)
         except SmtpError as error:
+            transit.exchanged.append(self._said("out", "SMTP", error.dialogue))
             self._not_handed_over(transaction_id, transit, error)
             return
         self._reached()
+        transit.exchanged.append(self._said("out", "SMTP", submitted.dialogue))
         self._taken(transaction_id, transit, submitted)
 
     def _taken(self, transaction_id: str, transit: _Transit, submitted: Submitted) -> None:
@@ -280,6 +294,7 @@ class Mm4Link:
             return False
         outcome = status.request_outcome(answer.status, answer.internal_code)
         transit.words = " ".join(filter(None, (answer.status, answer.status_text)))[:200]
+        transit.exchanged.append(self._said("in", str(answer.TYPE), translate.shown(answer)))
         named = {address.value for address in answer.recipients}
         for place, delivery in enumerate(transit.shipment.deliveries):
             said = session.about(outcome, named=delivery.to in named, any_named=bool(named))
@@ -364,14 +379,18 @@ class Mm4Link:
         """A receipt that nobody acknowledges: what fails to be stored is announced, and times out."""
         self._reports.receipt(receipt).add_done_callback(_observed)
 
-    def _settle(self, transaction_id: str, outcome: Outcome) -> None:
+    def _said(self, direction: str, what: str, lines: Iterable[str]) -> tuple[int, str, bytes]:
+        """As `trebuchet show` has it: neither the message nor a password is in it."""
+        return self._clock.now_ms(), direction, "\n".join((what, *lines)).encode()
+
+    def _settle(self, transaction_id: str, outcome: Accepted | Refused | RetryAt | Snooze | Lost) -> None:
         transit = self._out.pop(transaction_id, None)
         if transit is None or transit.settled:
             return
         transit.settled = True
         if transit.timer is not None:
             transit.timer.cancel()
-        self._reports.outcome(transit.shipment, outcome)
+        self._reports.outcome(transit.shipment, replace(outcome, pdus=tuple(transit.exchanged)))
         if self._running:
             self._reports.room()
 

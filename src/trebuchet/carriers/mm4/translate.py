@@ -16,6 +16,7 @@ from trebuchet.protocols.mm4 import (
     Content,
     DeliveryReportReq,
     ForwardReq,
+    ForwardRes,
     Kind,
     normalised,
     parse,
@@ -99,8 +100,26 @@ def receipt_of(
         error=words[:200],
         handset=report.source.value,
         sender="" if report.to is None else report.to.value,
+        octets="\n".join((str(report.TYPE), *shown(report))).encode(),
         at_ms=now_ms,
     )
+
+
+def shown(said: ForwardRes | DeliveryReportReq) -> list[str]:
+    """What a peer said of a forward, line by line, for people."""
+    given = {
+        "X-Mms-Transaction-ID": said.transaction_id,
+        "X-Mms-Message-ID": said.message_id,
+        "Sender": said.system,
+        "status": said.status,
+        "text": said.status_text,
+        "X-Internal-Status-Code": said.internal_code,
+    }
+    if isinstance(said, ForwardRes):
+        given["recipients"] = ", ".join(each.value for each in said.recipients)
+    else:
+        given["recipient"] = "" if said.source is None else said.source.value
+    return [f"{name}: {value}" for name, value in given.items() if value not in ("", None)]
 
 
 def refused_part(
