@@ -463,6 +463,7 @@ class Gateway:
             feed=self.feed,
             telemetry=self.telemetry,
             random_bytes=os.urandom,
+            safe_to_repeat={name for name, kind in CARRIERS.items() if kind.safe_to_repeat},
             carrier_kinds={kind: partial(check_settings, kind) for kind in CARRIERS},
             admin_token=self.admin_token,
             started_ms=self.started_ms,

@@ -9,7 +9,7 @@ from fuzzers import SEEDS, command
 pytestmark = pytest.mark.atheris
 
 RUNS = 20_000
-TIMEOUT_S = 120
+TIMEOUT_S = 400
 
 
 @pytest.mark.parametrize("name", SEEDS)

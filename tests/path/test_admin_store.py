@@ -87,6 +87,7 @@ class World:
             feed=self.feed,
             telemetry=self.telemetry,
             random_bytes=_counted(),
+            safe_to_repeat=(),
             carrier_kinds={"simulator": _check_settings},
             admin_token=TOKEN,
             started_ms=T0 - HOUR,

@@ -92,7 +92,7 @@ async def test_a_message_to_nobody_fails(tmp_path: Path) -> None:
         url = await upload(near.gateway, "cat.jpg", PICTURE)
         sent = await near.gateway.send("hello?", "+13125550199", media=[url])
         failed = await near.catcher.wait_for_event(sent.json["id"], "message-failed")
-        assert failed["errorCode"] == 4740
+        assert failed["errorCode"] == 4720
 
 
 async def test_a_file_that_is_not_there_fails_the_message(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """What the admin API needs of the gateway, handed to it by the composition root."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,6 +38,7 @@ class AdminContext:
     feed: Feed
     telemetry: Telemetry
     random_bytes: Callable[[int], bytes]
+    safe_to_repeat: Collection[str]  # kinds whose carriers know a repeated submit by its id
     carrier_kinds: Mapping[str, Callable[[dict[str, Any]], None]]  # each raises ValueError for wrong settings
     admin_token: str = field(repr=False)
     started_ms: int

@@ -245,6 +245,8 @@ def _complete_carrier(draft: Draft, context: AdminContext) -> None:
         check(draft.given.get("settings", {}))
     except ValueError as error:
         draft.wrong("settings", f"do not fit: {error}")
+    if draft.given["kind"] in context.safe_to_repeat:
+        draft.given.setdefault("in_doubt", InDoubt.RESEND)
 
 
 def _complete_route(draft: Draft, context: AdminContext) -> None:

@@ -18,12 +18,17 @@ from trebuchet.model.message import Kind
 class CarrierKind(msgspec.Struct, frozen=True):
     package: str
     carries: frozenset[Kind]
+    safe_to_repeat: bool = (
+        False  # it knows a repeated submit by its id: `in_doubt` is resend unless said otherwise
+    )
     needs_media: bool = False  # its links submit the octets of media, which are fetched and held before
 
 
 CARRIERS = {
     "simulator": CarrierKind("trebuchet.carriers.simulator", frozenset(Kind)),
-    "mm4": CarrierKind("trebuchet.carriers.mm4", frozenset({Kind.MMS}), needs_media=True),
+    "mm4": CarrierKind(
+        "trebuchet.carriers.mm4", frozenset({Kind.MMS}), safe_to_repeat=True, needs_media=True
+    ),
     "smpp": CarrierKind("trebuchet.carriers.smpp", frozenset({Kind.SMS})),
 }
 

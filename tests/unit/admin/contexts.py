@@ -40,6 +40,7 @@ def context() -> AdminContext:
         feed=Feed(),
         telemetry=Telemetry(),
         random_bytes=lambda count: bytes(range(count)),
+        safe_to_repeat={"other"},
         carrier_kinds={"simulator": check_settings, "other": check_settings},
         admin_token="the-token",
         started_ms=NOW_MS,

@@ -98,6 +98,13 @@ def wrong(path: str, body: Any, record: Record | None = None) -> dict[str, str]:
             Number(number="My Shop", kind=NumberKind.ALPHANUMERIC, account_id="u-1", application_id="app-1"),
         ),
         ("carriers", {"id": "c", "kind": "simulator"}, Carrier(id="c", kind="simulator")),
+        # It is safe to repeat, so that is what is done unless told otherwise.
+        ("carriers", {"id": "c", "kind": "other"}, Carrier(id="c", kind="other", in_doubt=InDoubt.RESEND)),
+        (
+            "carriers",
+            {"id": "c", "kind": "other", "in_doubt": "fail"},
+            Carrier(id="c", kind="other", in_doubt=InDoubt.FAIL),
+        ),
         (
             "carriers",
             {

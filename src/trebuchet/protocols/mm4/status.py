@@ -52,25 +52,27 @@ def _permanent(code: int) -> Outcome:
 # ---- X-Mms-Request-Status-Code ----
 
 _UNSPECIFIED: Final = _temporary(5620)
+# By its definition a "sending address unresolved" is any address of the message, the recipients' as well as the
+# sender's, that is malformed or not the relay's. Relays mean the recipients'.
 REQUEST_STATUS: Final[dict[str, Outcome]] = {
     "ok": OK,
     "error-unspecified": _UNSPECIFIED,
     "error-service-denied": _permanent(4750),
     "error-message-format-corrupt": _permanent(4752),
-    "error-sending-address-unresolved": _permanent(4740),
+    "error-sending-address-unresolved": _permanent(4720),
     "error-message-not-found": _permanent(4750),
     "error-network-problem": _temporary(5650),
     "error-content-not-accepted": _permanent(4712),
     "error-unsupported-message": _permanent(4700),
     "error-transient-failure": _temporary(5620),
-    "error-transient-sending-address-unresolved": _temporary(4740),
+    "error-transient-sending-address-unresolved": _temporary(4720),
     "error-transient-message-not-found": _temporary(5620),
     "error-transient-network-problem": _temporary(5650),
     "error-transient-partial-success": _temporary(5650),
     "error-permanent-failure": _permanent(4750),
     "error-permanent-service-denied": _permanent(4750),
     "error-permanent-message-format-corrupt": _permanent(4752),
-    "error-permanent-sending-address-unresolved": _permanent(4740),
+    "error-permanent-sending-address-unresolved": _permanent(4720),
     "error-permanent-message-not-found": _permanent(4750),
     "error-permanent-content-not-accepted": _permanent(4712),
     "error-permanent-reply-charging-limitations-not-met": _permanent(4750),
@@ -117,7 +119,7 @@ def request_status(code: int) -> RequestStatus:
 
 _REQUEST_STATUS_OF: Final = (
     dict.fromkeys((4301, 4350, 4751, 4752), RequestStatus.FORMAT_CORRUPT)
-    | dict.fromkeys((4302, 4403, 4405, 4407, 4740), RequestStatus.SENDING_ADDRESS_UNRESOLVED)
+    | dict.fromkeys((4302, 4403, 4405, 4407, 4720, 4740), RequestStatus.SENDING_ADDRESS_UNRESOLVED)
     | dict.fromkeys((4411, 4412, 4711, 4712), RequestStatus.CONTENT_NOT_ACCEPTED)
     | {4700: RequestStatus.UNSUPPORTED_MESSAGE}
 )

@@ -298,7 +298,12 @@ class Session:
         self._binding = (request.sequence, request.COMMAND)
 
     def accept_bind(self, request: pdu.Bind, system_id: str, version: int | None = 0x34) -> None:
-        """SMSC: the ESME is bound from now on. `version` None: say nothing of it, as a 3.3 peer does."""
+        """SMSC: the ESME is bound from now on. `version` None: say nothing of it, as a 3.3 peer does.
+
+        Nothing happens once the session is over: what ended it may have come with the bind.
+        """
+        if self.state is State.CLOSED:
+            return
         self.peer_version = request.interface_version
         said = self.takes_tlvs and version is not None
         tlvs = ((tlv.Tag.SC_INTERFACE_VERSION, bytes([version or 0])),) if said else ()
@@ -307,7 +312,9 @@ class Session:
         self._asked_to_bind = False
 
     def refuse_bind(self, request: pdu.Bind, status: int) -> None:
-        """SMSC: the ESME is not bound; it may try again or be closed."""
+        """SMSC: the ESME is not bound; it may try again or be closed. As `accept_bind` once the session is over."""
+        if self.state is State.CLOSED:
+            return
         self._put(request.response(status=status))
         self._asked_to_bind = False
 

@@ -34,7 +34,7 @@ TEMPORARY, PERMANENT, LINK = Verdict.TEMPORARY, Verdict.PERMANENT, Verdict.LINK
         (RequestStatus.NETWORK_PROBLEM, Outcome(TEMPORARY, 5650)),
         (RequestStatus.SERVICE_DENIED, Outcome(PERMANENT, 4750)),
         (RequestStatus.FORMAT_CORRUPT, Outcome(PERMANENT, 4752)),
-        (RequestStatus.SENDING_ADDRESS_UNRESOLVED, Outcome(PERMANENT, 4740)),
+        (RequestStatus.SENDING_ADDRESS_UNRESOLVED, Outcome(PERMANENT, 4720)),
         (RequestStatus.MESSAGE_NOT_FOUND, Outcome(PERMANENT, 4750)),
         (RequestStatus.CONTENT_NOT_ACCEPTED, Outcome(PERMANENT, 4712)),
         (RequestStatus.UNSUPPORTED_MESSAGE, Outcome(PERMANENT, 4700)),
@@ -166,7 +166,7 @@ def test_every_code_of_ours_can_be_told_to_a_peer() -> None:
 @pytest.mark.parametrize(
     ("code", "request_word", "report_word"),
     [
-        (4720, RequestStatus.SERVICE_DENIED, MmStatus.UNREACHABLE),
+        (4720, RequestStatus.SENDING_ADDRESS_UNRESOLVED, MmStatus.UNREACHABLE),
         (4740, RequestStatus.SENDING_ADDRESS_UNRESOLVED, MmStatus.REJECTED),
         (4752, RequestStatus.FORMAT_CORRUPT, MmStatus.REJECTED),
         (4711, RequestStatus.CONTENT_NOT_ACCEPTED, MmStatus.REJECTED),

@@ -117,6 +117,23 @@ def test_a_refused_bind_ends_the_session_of_the_esme() -> None:
     assert pair.esme.state is State.CLOSED
 
 
+@pytest.mark.parametrize("accepted", [True, False])
+def test_a_bind_that_comes_with_the_end_of_its_session_changes_nothing(accepted: bool) -> None:
+    """Both are in one piece of octets; the driver decides on the bind when the session is over already."""
+    smsc = Session(Role.SMSC, 0, timers=NO_TIMERS)
+    broken = b"\x00\x00\x00\x01" * 4  # a length that no PDU has
+    events = smsc.receive(codec.encode(pdu.BindTransceiver(sequence=1, system_id="esme")) + broken, 0)
+    asked, closing = events
+    assert isinstance(asked, BindRequested)
+    assert isinstance(closing, Closing)
+    smsc.take_output()
+    if accepted:
+        smsc.accept_bind(asked.request, "smsc")
+    else:
+        smsc.refuse_bind(asked.request, Status.RBINDFAIL)
+    assert (smsc.state, smsc.take_output()) == (State.CLOSED, b"")
+
+
 def test_a_second_bind_on_a_connection_is_refused() -> None:
     """RALYBND, and the first bind stands (SMPP 3.4 section 4.1)."""
     pair = bound()
