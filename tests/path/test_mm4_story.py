@@ -7,7 +7,7 @@ import pytest
 
 from support.gateway import ACCOUNT, NUMBER, OTHER_NUMBER, SECRET, TOKEN, Gateway
 from support.http import Answer, basic, request
-from support.mm4_pair import FAR_NUMBER, FAR_OTHER, two_gateways
+from support.mm4_pair import FAR_NUMBER, FAR_OTHER, settings_of, two_gateways
 from support.pictures import encoded, photo
 
 pytestmark = pytest.mark.anyio
@@ -127,3 +127,14 @@ async def test_a_text_to_one_stays_a_text(tmp_path: Path) -> None:
         sent = await near.gateway.send("hello", FAR_NUMBER)
         life = await near.gateway.life(sent.json["id"])
         assert life["deliveries"][0]["carrier_id"] == "simulator"
+
+
+async def test_a_port_that_is_taken_keeps_nobody_else_from_working(tmp_path: Path) -> None:
+    """The carrier is there and says what is wrong; texts go on."""
+    async with two_gateways(tmp_path) as (near, far):
+        settings = settings_of("near", "other", far.mm4_port, far.mm4_port)
+        record = {"id": "clash", "kind": "mm4", "settings": settings}
+        assert (await near.gateway.admin("POST", "/carriers", record)).status == 201
+        assert "mm4_not_listening" in near.gateway.output()
+        sent = await near.gateway.send("hello")
+        await near.catcher.wait_for_event(sent.json["id"], "message-delivered")

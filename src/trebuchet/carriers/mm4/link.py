@@ -54,6 +54,7 @@ NOT_WRITABLE: Final = 4752
 _AGAIN_MS: Final = (60_000, 300_000, 900_000, 3_600_000)  # after a refusal for now, by try
 _UNAVAILABLE_MS: Final = (1_000, 5_000, 15_000, 60_000)  # while the peer cannot be talked to
 _BUSY_MS: Final = 2_000
+_LISTEN_AGAIN_MS: Final = 10_000
 _WAITING: Final = frozenset({State.SUBMITTED, State.HELD, State.DEFERRED})
 
 
@@ -140,12 +141,13 @@ class Mm4Link:
             None if listening is None else SmtpListener(listening, self._incoming.handle, telemetry=telemetry)
         )
         self._out: dict[str, _Transit] = {}  # by transaction id
+        self._turns = asyncio.Semaphore(2 * settings.connections)
         self._tasks: set[asyncio.Task[None]] = set()
         self._running = False
         self._failures = 0  # in a row to reach the peer
         self._down_until_ms = 0
         self._up: Timer | None = None
-        self._emptied = asyncio.Event()
+        self._again: Timer | None = None
 
     @property
     def state(self) -> LinkState:
@@ -173,15 +175,14 @@ class Mm4Link:
         self._begin(self._forward(transaction_id, transit))
 
     async def start(self) -> None:
-        """See CarrierLink. Raises OSError if the listening port is taken."""
-        if self._listener is not None:
-            await self._listener.start()
+        """See CarrierLink. While the listening port cannot be had, forwards go out all the same."""
         self._running = True
+        await self._listen()
 
     async def stop(self, grace_s: float) -> None:
         """See CarrierLink. A forward whose answer is still awaited is submitted again after the next start."""
         self._running = False
-        for timer in (self._up, *(transit.timer for transit in self._out.values())):
+        for timer in (self._again, self._up, *(transit.timer for transit in self._out.values())):
             if timer is not None:
                 timer.cancel()
         if self._listener is not None:
@@ -193,6 +194,17 @@ class Mm4Link:
         for transaction_id in list(self._out):
             self._settle(transaction_id, Lost("the link was stopped before the answer came"))
 
+    async def _listen(self) -> None:
+        self._again = None
+        if self._listener is None or not self._running:
+            return
+        try:
+            await self._listener.start()
+        except (OSError, ValueError) as error:
+            self._telemetry.problem("mm4_not_listening", carrier=self.carrier_id, reason=str(error))
+            again_ms = self._clock.now_ms() + _LISTEN_AGAIN_MS
+            self._again = self._clock.call_at(again_ms, lambda: self._begin(self._listen()))
+
     # ---- out ----
 
     def _begin(self, work: "asyncio._CoroutineLike[None]") -> None:
@@ -201,12 +213,14 @@ class Mm4Link:
         task.add_done_callback(self._tasks.discard)
 
     async def _forward(self, transaction_id: str, transit: _Transit) -> None:
-        """Write the mail and hand it over."""
-        outcome = await self._written(transaction_id, transit)
-        if outcome is not None:
-            self._settle(transaction_id, outcome)
-            return
-        await self._hand_over(transaction_id, transit)
+        """Write the mail and hand it over; few at a time, for mails are large."""
+        async with self._turns:
+            outcome = await self._written(transaction_id, transit)
+            if outcome is not None:
+                self._settle(transaction_id, outcome)
+                return
+            await self._hand_over(transaction_id, transit)
+            transit.mail = b""  # to submit it again it is written again
 
     async def _written(self, transaction_id: str, transit: _Transit) -> Refused | Snooze | None:
         """Make the mail; an outcome if that cannot be."""
@@ -339,7 +353,7 @@ class Mm4Link:
             if transaction.state in _WAITING and due_ms is not None and due_ms <= now_ms:
                 resend |= self._step(transit, place, session.Deadline()) is Do.RESEND
         if resend:
-            self._begin(self._hand_over(transaction_id, transit))
+            self._begin(self._forward(transaction_id, transit))
         else:
             self._conclude(transaction_id, transit)
 

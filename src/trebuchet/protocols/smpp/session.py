@@ -8,7 +8,6 @@ unknown, or not legal now. Recoverable errors are answered and reported as `Reje
 one there is a `Closing`, and the driver writes the output that is left and closes the connection.
 """
 
-import enum
 from collections.abc import Callable
 from typing import Any
 
@@ -17,74 +16,43 @@ import msgspec
 from trebuchet.protocols.smpp import codec, pdu, tlv
 from trebuchet.protocols.smpp.constants import RESPONSE, Command, Status, status_name
 from trebuchet.protocols.smpp.errors import DecodeError, SmppError
+from trebuchet.protocols.smpp.events import (
+    BindRefused,
+    BindRequested,
+    Bound,
+    Closing,
+    Event,
+    OutbindReceived,
+    Rejected,
+    Request,
+    Response,
+    Unanswered,
+)
 from trebuchet.protocols.smpp.framing import Framer
+from trebuchet.protocols.smpp.states import BINDS, BOUND, BOUND_BY, LEGAL, UNANSWERED, Role, State
+
+__all__ = [
+    "LEGAL",
+    "SEQUENCE_MAX",
+    "BindRefused",
+    "BindRequested",
+    "Bound",
+    "Closing",
+    "Event",
+    "OutbindReceived",
+    "Refusal",
+    "Rejected",
+    "Request",
+    "Response",
+    "Role",
+    "Session",
+    "State",
+    "Timers",
+    "Unanswered",
+]
 
 SEQUENCE_MAX = 0x7FFF_FFFF
 _MISSES_MAX = 2  # enquire_links without an answer before the session counts as dead
-
-
-class Role(enum.Enum):
-    ESME = "esme"
-    SMSC = "smsc"
-
-
-class State(enum.Enum):
-    """Source: SMPP 5.0 section 2.3. OPEN begins with the connection."""
-
-    OPEN = "open"
-    OUTBOUND = "outbound"
-    BOUND_TX = "bound_tx"
-    BOUND_RX = "bound_rx"
-    BOUND_TRX = "bound_trx"
-    UNBOUND = "unbound"
-    CLOSED = "closed"
-
-
-BOUND = frozenset({State.BOUND_TX, State.BOUND_RX, State.BOUND_TRX})
-_BOUND_BY: dict[int, State] = {
-    Command.BIND_TRANSMITTER: State.BOUND_TX,
-    Command.BIND_RECEIVER: State.BOUND_RX,
-    Command.BIND_TRANSCEIVER: State.BOUND_TRX,
-}
-
-_ALWAYS = frozenset({Command.ENQUIRE_LINK})
-_BINDS = frozenset({Command.BIND_TRANSMITTER, Command.BIND_RECEIVER, Command.BIND_TRANSCEIVER})
-_SUBMITS = frozenset(
-    {
-        Command.SUBMIT_SM,
-        Command.SUBMIT_MULTI,
-        Command.DATA_SM,
-        Command.QUERY_SM,
-        Command.CANCEL_SM,
-        Command.REPLACE_SM,
-        Command.BROADCAST_SM,
-        Command.QUERY_BROADCAST_SM,
-        Command.CANCEL_BROADCAST_SM,
-        Command.UNBIND,
-    }
-)
-_DELIVERS = frozenset({Command.DELIVER_SM, Command.DATA_SM, Command.ALERT_NOTIFICATION, Command.UNBIND})
-
-# Which requests who may send in which state (SMPP 5.0 section 2.4). A response is legal when its request was.
-LEGAL: dict[tuple[Role, State], frozenset[int]] = {
-    (Role.ESME, State.OPEN): _ALWAYS | _BINDS,
-    (Role.ESME, State.OUTBOUND): _ALWAYS | {Command.BIND_RECEIVER, Command.BIND_TRANSCEIVER},
-    (Role.ESME, State.BOUND_TX): _ALWAYS | _SUBMITS,
-    (Role.ESME, State.BOUND_RX): _ALWAYS | {Command.UNBIND},
-    (Role.ESME, State.BOUND_TRX): _ALWAYS | _SUBMITS,
-    (Role.ESME, State.UNBOUND): _ALWAYS,
-    (Role.ESME, State.CLOSED): frozenset(),
-    (Role.SMSC, State.OPEN): _ALWAYS | {Command.OUTBIND},
-    (Role.SMSC, State.OUTBOUND): _ALWAYS,
-    (Role.SMSC, State.BOUND_TX): _ALWAYS | {Command.UNBIND},
-    (Role.SMSC, State.BOUND_RX): _ALWAYS | _DELIVERS,
-    (Role.SMSC, State.BOUND_TRX): _ALWAYS | _DELIVERS,
-    (Role.SMSC, State.UNBOUND): _ALWAYS,
-    (Role.SMSC, State.CLOSED): frozenset(),
-}
-
-# Not answered by the peer (SMPP 3.4 sections 4.1.8 and 4.12).
-_UNANSWERED = frozenset({Command.OUTBIND, Command.ALERT_NOTIFICATION})
 
 
 class Timers(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,87 +69,6 @@ class Timers(msgspec.Struct, frozen=True, kw_only=True):
 
 class Refusal(SmppError):
     """A request of ours that may not go out: the window is full, or the state does not allow it."""
-
-
-# ---- events ----
-
-
-class Bound(msgspec.Struct, frozen=True):
-    """ESME: the bind was accepted."""
-
-    response: pdu.Pdu
-
-
-class BindRefused(msgspec.Struct, frozen=True):
-    """ESME: the bind was refused. Close."""
-
-    status: int
-
-
-class BindRequested(msgspec.Struct, frozen=True):
-    """SMSC: answer with `accept_bind` or `refuse_bind`."""
-
-    request: pdu.Bind
-
-
-class OutbindReceived(msgspec.Struct, frozen=True):
-    """ESME: the SMSC connected to us and wants to be bound to."""
-
-    outbind: pdu.Outbind
-
-
-class Request(msgspec.Struct, frozen=True, gc=False):
-    """The peer asks something that its user decides: answer with `respond`, in any order.
-
-    An alert_notification comes this way, too, and is not answered.
-    """
-
-    pdu: pdu.Pdu
-    octets: bytes
-
-
-class Response(msgspec.Struct, frozen=True, gc=False):
-    """The answer to a request of ours, or a generic_nack in its place. `context` is what `request` was given."""
-
-    pdu: pdu.Pdu
-    octets: bytes
-    context: Any
-    waited_ms: int
-
-
-class Unanswered(msgspec.Struct, frozen=True):
-    """No answer will be recognised any more: what became of the request is unknown."""
-
-    context: Any
-    reason: str
-
-
-class Rejected(msgspec.Struct, frozen=True):
-    """The peer sent something that is not legal here, or came too late; it was answered if it could be."""
-
-    reason: str
-    status: int
-    octets: bytes
-
-
-class Closing(msgspec.Struct, frozen=True):
-    """The session is over: write the output that is left and close the connection."""
-
-    reason: str
-    fault: bool  # ours or the peer's, not a wish to end
-
-
-Event = (
-    Bound
-    | BindRefused
-    | BindRequested
-    | OutbindReceived
-    | Request
-    | Response
-    | Unanswered
-    | Rejected
-    | Closing
-)
 
 
 class _Waiting(msgspec.Struct, gc=False):
@@ -308,7 +195,7 @@ class Session:
         said = self.takes_tlvs and version is not None
         tlvs = ((tlv.Tag.SC_INTERFACE_VERSION, bytes([version or 0])),) if said else ()
         self._put(request.response(system_id=system_id, tlvs=tlvs))
-        self.state = _BOUND_BY[request.COMMAND]
+        self.state = BOUND_BY[request.COMMAND]
         self._asked_to_bind = False
 
     def refuse_bind(self, request: pdu.Bind, status: int) -> None:
@@ -330,7 +217,7 @@ class Session:
         self._check_legal(request.COMMAND)
         request.sequence = self._next_sequence()
         octets = self._put(request)
-        if request.COMMAND in _UNANSWERED:
+        if request.COMMAND in UNANSWERED:
             if request.COMMAND == Command.OUTBIND:
                 self.state = State.OUTBOUND
             return octets
@@ -397,11 +284,11 @@ class Session:
             self._put(message.response())
             return
         self._active_ms = now_ms
-        again = command in _BINDS and self._asked_to_bind
+        again = command in BINDS and self._asked_to_bind
         if again or command not in LEGAL[self._peer, self.state]:
             when = "a bind waits" if again else self.state.value
             reason = f"{Command(command).name.lower()} is not legal when {when}"
-            if command not in _UNANSWERED:
+            if command not in UNANSWERED:
                 self._put(message.response(status=self._illegal_status(command)))
             events.append(Rejected(reason, Status.RINVBNDSTS, octets))
         elif command == Command.UNBIND:
@@ -414,7 +301,7 @@ class Session:
         elif isinstance(message, pdu.Outbind):
             self.state = State.OUTBOUND
             events.append(OutbindReceived(message))
-        elif command in _UNANSWERED:
+        elif command in UNANSWERED:
             events.append(Request(message, octets))
         elif self._unanswered >= self.peer_window:
             status = Status.RTHROTTLED if self.role is Role.SMSC else Status.RX_T_APPN
@@ -425,7 +312,7 @@ class Session:
             events.append(Request(message, octets))
 
     def _illegal_status(self, command: int) -> int:
-        again = command in _BINDS and (self.state in BOUND or self._asked_to_bind)
+        again = command in BINDS and (self.state in BOUND or self._asked_to_bind)
         return Status.RALYBND if again else Status.RINVBNDSTS
 
     def _answered(self, message: pdu.Pdu, octets: bytes, now_ms: int, events: list[Event]) -> None:
@@ -457,7 +344,7 @@ class Session:
         said = tlv.first(message.tlvs, tlv.Tag.SC_INTERFACE_VERSION)
         # A peer that says nothing is taken at 3.4: many speak it and leave the parameter out.
         self.peer_version = said[0] if said else 0x34
-        self.state = _BOUND_BY[command]
+        self.state = BOUND_BY[command]
         events.append(Bound(message))
 
     def _malformed(self, error: DecodeError, octets: bytes, events: list[Event]) -> None:
