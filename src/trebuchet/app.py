@@ -121,7 +121,7 @@ class Gateway:
         self.directory = Directory()
         self._reloading = asyncio.Lock()
         self.started_ms = self.clock.now_ms()
-        self.base_url = ""
+        self.base_url = self.listening_url = ""
         self._ready = ""
         self._server: HttpServer | None = None
         self._smsc: Smsc | None = None
@@ -147,7 +147,8 @@ class Gateway:
         self._build_path()
         await self._resume()
         sock = listen(settings.server.host, settings.server.port)
-        self.base_url = settings.server.public_base_url or url_of(settings.server.host, sock)
+        self.listening_url = url_of(settings.server.host, sock)
+        self.base_url = settings.server.public_base_url or self.listening_url
         await self._serve(sock)
         return self._announcement(first)
 
@@ -203,6 +204,7 @@ class Gateway:
             clock=self.clock,
             settings=MediaSettings(media.max_bytes, media.keep_h * 3_600_000),
             base_url=lambda: self.base_url,
+            own_urls=lambda: (self.listening_url,),
         )
 
     async def _start_media_stage(self) -> None:

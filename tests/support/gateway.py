@@ -97,6 +97,11 @@ class Gateway:
         assert self._process is not None
         return self._process.pid
 
+    async def ended(self) -> int:
+        """Wait until it has ended by itself. Returns the exit status."""
+        assert self._process is not None
+        return await self._process.wait()
+
     async def kill(self) -> None:
         """SIGKILL: nothing of its own runs any more."""
         assert self._process is not None

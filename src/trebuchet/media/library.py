@@ -47,6 +47,7 @@ class MediaLibrary:
         clock: Clock,
         settings: MediaSettings,
         base_url: Callable[[], str],
+        own_urls: Callable[[], Sequence[str]] = lambda: (),
     ) -> None:
         self._store = store
         self._contents = contents
@@ -54,6 +55,7 @@ class MediaLibrary:
         self._clock = clock
         self._settings = settings
         self._base_url = base_url
+        self._own_urls = own_urls  # others that clients may know the gateway by
         self._recent: OrderedDict[str, Content] = OrderedDict()
 
     # ---- what the API does ----
@@ -109,7 +111,8 @@ class MediaLibrary:
 
     async def own(self, url: str) -> Fetched | None:
         """What a URL of ours names; None if it is not ours. Raises Unavailable if nothing is there."""
-        place = own_place(url, self._base_url())
+        bases = (self._base_url(), *self._own_urls())
+        place = next(filter(None, (own_place(url, base) for base in bases)), None)
         if place is None:
             return None
         found = await self.find(*place)

@@ -286,9 +286,9 @@ class Mm4Link:
             self._reached()
             self._settle(transaction_id, self._retry(transit, error.reply))
         elif isinstance(error, SmtpLost) and error.after_data:
-            if not self.settings.answers:
-                self._settle(transaction_id, Lost(str(error)))
-            # Else the peer's answer tells, or its silence.
+            # The peer may have it. To ask is to submit it again, under the same message id.
+            self._unreachable(str(error))
+            self._settle(transaction_id, Lost(str(error)))
         else:
             self._unreachable(str(error))
             self._settle(transaction_id, Snooze(max(self._down_until_ms, now_ms + 1), str(error)))
@@ -417,6 +417,9 @@ class Mm4Link:
             self._reports.room()
 
     def _unreachable(self, why: str) -> None:
+        """Rest for a while, longer each time. Forwards that fail at the same time are one failure."""
+        if self._clock.now_ms() < self._down_until_ms:
+            return
         pause_ms = _UNAVAILABLE_MS[min(self._failures, len(_UNAVAILABLE_MS) - 1)]
         self._failures += 1
         self._down_until_ms = self._clock.now_ms() + pause_ms
