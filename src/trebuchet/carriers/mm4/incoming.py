@@ -2,7 +2,7 @@
 
 A mail is answered 250 once all that follows from it is on disk. A message is then answered and reported to the peer
 before its 250 if that can be done within seconds: if we die in between, the peer sends it again, we know it by its id,
-and answer again.
+and answer again. Answers and reports that the peer could not take are tried again from memory.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from trebuchet.carriers.base import CarrierReports
 from trebuchet.carriers.mm4 import translate
 from trebuchet.carriers.mm4.settings import Mm4Settings
-from trebuchet.clock import Clock, Ids
+from trebuchet.clock import Clock, Ids, Timer
 from trebuchet.errors import TrebuchetError
 from trebuchet.media.sniff import sniff
 from trebuchet.model.receipt import Receipt, ReceiptState
@@ -39,7 +39,7 @@ from trebuchet.protocols.mm4 import (
     refusal,
     status,
 )
-from trebuchet.smtp import Envelope, Reply, SmtpError, Submitted
+from trebuchet.smtp import Envelope, Reply, SmtpError, SmtpRefused, Submitted
 from trebuchet.telemetry import Telemetry
 
 TAKEN: Final = Reply(250, "2.0.0 taken")
@@ -47,6 +47,8 @@ AGAIN: Final = Reply(451, "4.3.0 not now")
 _NOBODY: Final = Reply(550, "5.1.1 no such recipient here")
 _NO_MM4: Final = Reply(554, "5.6.0 not a message of MM4")
 _ANSWER_S: Final = 10.0  # that a 250 waits for our answer to be taken by the peer
+_AGAIN_S: Final = (1, 5, 15, 60, 300, 900, 3600, 3600)  # until an answer or a report is sent again
+_PENDING_MAX: Final = 10_000  # of those
 _UNKNOWN_NUMBER: Final = 4720
 
 Submit = Callable[[Envelope], Awaitable[Submitted]]
@@ -83,6 +85,9 @@ class Incoming:
         self._answered = answered
         self._bounced = bounced
         self._telemetry = telemetry
+        self._timers: set[Timer] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     async def handle(self, envelope: Envelope) -> Reply:
         """The SMTP reply to a mail. Raises nothing that the peer could cause."""
@@ -242,11 +247,13 @@ class Incoming:
         return f"{self._ids.message_id(now_ms)}@{self._settings.our_domain}"
 
     async def _say(self, message: Response | Request, envelope: Envelope) -> None:
-        """Send an answer or a report to whoever sent the mail. What fails is announced; the peer asks again."""
+        """Send an answer or a report to whoever sent the mail; what fails is tried again for some hours."""
         to = message.to if isinstance(message, Response) else ""
         mailbox = to or envelope.mail_from
-        if not mailbox:
-            return
+        if mailbox:
+            await self._send(message, mailbox, 0)
+
+    async def _send(self, message: Response | Request, mailbox: str, tries: int) -> None:
         mail = Envelope(
             mail_from=self._settings.system,
             rcpt_tos=(mailbox,),
@@ -262,6 +269,32 @@ class Incoming:
                 kind=str(message.TYPE),
                 reason=str(error) or "no answer in time",
             )
+            if not isinstance(error, SmtpRefused | ValueError):
+                self._send_again(message, mailbox, tries)
+
+    def _send_again(self, message: Response | Request, mailbox: str, tries: int) -> None:
+        if self._closed or tries >= len(_AGAIN_S) or len(self._timers) >= _PENDING_MAX:
+            return
+
+        def due() -> None:
+            self._timers.discard(timer)
+            task = asyncio.get_running_loop().create_task(self._send(message, mailbox, tries + 1))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+        timer = self._clock.call_at(self._clock.now_ms() + _AGAIN_S[tries] * 1000, due)
+        self._timers.add(timer)
+
+    async def close(self) -> None:
+        """Forget what is still to be said. May be called twice."""
+        self._closed = True
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _judged(content: Content) -> Content:

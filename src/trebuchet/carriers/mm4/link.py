@@ -187,6 +187,7 @@ class Mm4Link:
                 timer.cancel()
         if self._listener is not None:
             await self._listener.stop()
+        await self._incoming.close()
         await self._pool.close(grace_s)
         for task in list(self._tasks):
             task.cancel()
