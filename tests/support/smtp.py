@@ -1,8 +1,10 @@
 """Both ends of SMTP for tests: our listener and what it took, a bare client, a peer that says what a test wants."""
 
 import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from trebuchet.smtp import ClientSettings, Envelope, ListenerSettings, Reply, SmtpListener, SmtpPool
@@ -11,6 +13,7 @@ from trebuchet.telemetry import Telemetry
 HOST = "127.0.0.1"
 NAME = "mms.b.example"
 TIMEOUT_S = 10
+MAIL_MAX = 100_000_000
 TAKEN = Reply(250, "2.0.0 taken")
 MAIL = b"Subject: x\r\n\r\nhello\r\n"
 SENDER, RECIPIENT = "system-user@mms.a.example", "+12025550123/TYPE=PLMN@mms.b.example"
@@ -62,17 +65,28 @@ class Caller:
         self.writer = writer
 
     def write(self, octets: bytes) -> None:
-        self.writer.write(octets)
+        if not self.writer.is_closing():
+            self.writer.write(octets)
 
     async def answer(self) -> str:
         """The next whole reply, its lines joined by newlines; "" at the connection's end."""
         lines: list[str] = []
-        async with asyncio.timeout(TIMEOUT_S):
-            while line := (await self.reader.readline()).decode():
-                lines.append(line.rstrip("\r\n"))
-                if line[3:4] != "-":
-                    break
+        with suppress(ConnectionError):
+            async with asyncio.timeout(TIMEOUT_S):
+                while line := (await self.reader.readline()).decode():
+                    lines.append(line.rstrip("\r\n"))
+                    if line[3:4] != "-":
+                        break
         return "\n".join(lines)
+
+    async def rest(self) -> bytes:
+        """Everything up to the connection's end."""
+        said = b""
+        with suppress(ConnectionError):
+            async with asyncio.timeout(TIMEOUT_S):
+                while octets := await self.reader.read(65_536):
+                    said += octets
+        return said
 
     async def say(self, line: str) -> str:
         self.write(line.encode("latin-1") + b"\r\n")
@@ -92,13 +106,15 @@ class Caller:
         self.write(octets + b".\r\n")
         return await self.answer()
 
+    def reset(self) -> None:
+        """Vanish: the other side's next write, or read, fails."""
+        linger = struct.pack("ii", 1, 0)
+        self.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.writer.transport.abort()
+
     async def ended(self) -> bool:
         """Wait for the connection's end; False if something is said before."""
-        async with asyncio.timeout(TIMEOUT_S):
-            try:
-                return await self.reader.read(1) == b""
-            except ConnectionResetError:
-                return True
+        return await self.answer() == ""
 
 
 @asynccontextmanager
@@ -145,13 +161,11 @@ class ScriptedPeer:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self._answer(writer, "GREETING")
-        while line := (await reader.readline()).decode().strip():
+        while line := (await reader.readline()).decode("latin-1").strip():
             self.commands.append(line)
             word = line.partition(" ")[0]
             answer = self._answer(writer, word)
             if word == "DATA" and answer.startswith("354"):
-                if "CUT" in answer.split():
-                    continue
                 self.mails.append(await reader.readuntil(b"\r\n.\r\n"))
                 self._answer(writer, ".")
 
@@ -171,34 +185,52 @@ class ScriptedPeer:
         return answer
 
 
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
 @asynccontextmanager
-async def answering(**answers: str | list[str]) -> AsyncIterator[ScriptedPeer]:
-    """A scripted peer on loopback; `end` stands for the mail's final dot."""
-    peer = ScriptedPeer({"." if word == "end" else word.upper(): said for word, said in answers.items()})
+async def serving(serve: Serve, limit: int = MAIL_MAX) -> AsyncIterator[int]:
+    """A server on loopback; its port. What its clients do to it is no error."""
     tasks: set[asyncio.Task[None]] = set()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            await peer.serve(reader, writer)
+            await serve(reader, writer)
         except (Cut, ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
             writer.close()
 
     def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(serve(reader, writer))
+        task = asyncio.create_task(once(reader, writer))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    server = await asyncio.start_server(take, HOST, 0)
-    peer.port = server.sockets[0].getsockname()[1]
+    server = await asyncio.start_server(take, HOST, 0, limit=limit)
     try:
-        yield peer
+        yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
         for task in list(tasks):
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def up_to_data(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """The peer's part up to its answer to DATA, for a mail to one recipient."""
+    for said in (b"220 b", b"250 b", b"250 ok", b"250 ok"):
+        writer.write(said + b"\r\n")
+        await reader.readline()
+    writer.write(b"354 go on\r\n")
+
+
+@asynccontextmanager
+async def answering(**answers: str | list[str]) -> AsyncIterator[ScriptedPeer]:
+    """A scripted peer on loopback; `end` stands for the mail's final dot."""
+    peer = ScriptedPeer({"." if word == "end" else word.upper(): said for word, said in answers.items()})
+    async with serving(peer.serve) as port:
+        peer.port = port
+        yield peer
 
 
 @asynccontextmanager

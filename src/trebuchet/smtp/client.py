@@ -39,6 +39,7 @@ class SmtpPool:
         and for no recipient. Source: RFC 5321 section 3.3.
         """
         _check(envelope)
+        self._refuse_if_closed()
         async with self._slots:
             while True:
                 connection, kept = await self._take()
@@ -52,6 +53,7 @@ class SmtpPool:
 
     async def probe(self) -> None:
         """Find out that the peer can be talked to; keeps the connection for the next mail. Raises SmtpUnavailable."""
+        self._refuse_if_closed()
         async with self._slots:
             connection, _ = await self._take()
             self._give_back(connection)
@@ -82,11 +84,14 @@ class SmtpPool:
                 self._busy.add(connection)
                 return connection, True
             connection.quit()
-        if self._closed:
-            raise SmtpUnavailable("the link is closed")
+        self._refuse_if_closed()
         connection = await Connection.open(self.settings, self._tls)
         self._busy.add(connection)
         return connection, False
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise SmtpUnavailable("the link is closed")
 
     def _give_back(self, connection: Connection) -> None:
         self._busy.discard(connection)

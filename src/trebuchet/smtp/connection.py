@@ -229,14 +229,13 @@ class Connection(asyncio.Protocol):
 
     async def _refresh(self) -> None:
         """Bring a kept connection to the beginning of a mail, and find out whether it lives if that is in doubt."""
-        if not self._rested_at_s:
-            return
-        rested_s = self._loop.time() - self._rested_at_s
-        self._dialogue = [f"(on a connection that was last used {rested_s:.0f} s before)"]
-        if not self._clean or rested_s >= self._settings.check_after_s:
-            reply = await self._ask("RSET")
-            if reply.code != 250:
-                raise SmtpLost(f"RSET was answered {reply.line}", after_data=False)
+        if self._rested_at_s:
+            rested_s = self._loop.time() - self._rested_at_s
+            self._dialogue = [f"(on a connection that was last used {rested_s:.0f} s before)"]
+            if not self._clean or rested_s >= self._settings.check_after_s:
+                reply = await self._ask("RSET")
+                if reply.code != 250:
+                    raise SmtpLost(f"RSET was answered {reply.line}", after_data=False)
         self._clean = False
 
     def _rest(self) -> None:
@@ -344,8 +343,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports do not derive from asyncio's.
         self._transport = cast("asyncio.Transport", transport)
-        # "Not paused" then means that the operating system has everything.
-        self._transport.set_write_buffer_limits(high=0)
+        # "Not paused" then means that the operating system has everything. Not 0: uvloop's TLS would pause for ever.
+        self._transport.set_write_buffer_limits(high=1, low=0)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
-from ipaddress import IPv6Address, ip_address
+from ipaddress import ip_address
 from typing import Any, Final
 
 from trebuchet.smtp.mail import Envelope, Reply
@@ -60,7 +60,7 @@ class SmtpListener:
         implicit = tls if settings.tls == "implicit" else None
         self._server = await loop.create_server(
             lambda: Session(settings, tls, self, loop),
-            settings.host,
+            settings.host or None,
             settings.port,
             ssl=implicit,
             ssl_handshake_timeout=settings.tls_timeout_s if implicit else None,
@@ -98,7 +98,7 @@ class SmtpListener:
     # ---- SessionUser ----
 
     def refusal(self, session: Session) -> Reply | None:
-        address = _plain(session.peer)
+        address = session.peer
         self._sessions[session] = address
         self._by_address[address] += 1
         if self.stopping:
@@ -155,12 +155,4 @@ class SmtpListener:
         if not address:
             return False
         number = ip_address(address)
-        return any(number.version == network.version and number in network for network in self._networks)
-
-
-def _plain(address: str) -> str:
-    """An IPv4 address that came in an IPv6 one as itself; without the zone of a link-local one."""
-    if not address:
-        return ""
-    number = ip_address(address.partition("%")[0])
-    return str(number.ipv4_mapped or number) if isinstance(number, IPv6Address) else str(number)
+        return any(number in network for network in self._networks)

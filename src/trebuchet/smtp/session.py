@@ -21,6 +21,7 @@ _ALL: Final = 1 << 30  # more than the reader ever holds
 _FLUSH_S: Final = 5  # how long a last word may take to be read
 _NULL_PATH: Final = "<>"  # what aiosmtpd takes for the empty reverse-path
 _AUTH_PARAMETER: Final = re.compile(r"[ \t]+AUTH=[^ \t]+(?=[ \t]|\Z)", re.IGNORECASE)
+_UNPRINTABLE: Final = re.compile(r"[^ -~\r\n]|\r(?!\n)|(?<!\r)\n")
 
 BARE: Final = Reply(554, "5.6.0 a line of the mail does not end with CRLF")
 TOO_LARGE: Final = Reply(552, "5.3.4 the mail is larger than SIZE allows")
@@ -100,7 +101,8 @@ class Session(SMTP):
 
     def abort(self) -> None:
         """Close at once, whatever is under way. May be called twice."""
-        transport = self.transport or self._original_transport
+        # The one under TLS: TLS itself would wait for the peer's farewell, or in a handshake do nothing.
+        transport = self._original_transport or self.transport
         if transport is not None:
             # uvloop's transports do not derive from asyncio's.
             cast("asyncio.WriteTransport", transport).abort()
@@ -132,7 +134,11 @@ class Session(SMTP):
 
     def _timeout_cb(self) -> None:
         """aiosmtpd closes without a word."""
-        self._farewell("421 4.4.2 idle for too long")
+        handshake = self._tls_protocol is not None and self.session is not None and self.session.ssl is None
+        if handshake:
+            self.abort()
+        else:
+            self._farewell("421 4.4.2 idle for too long")
 
     def _set_post_data_state(self) -> None:
         """Called wherever a mail ends: DATA, RSET, EHLO, STARTTLS."""
@@ -149,12 +155,12 @@ class Session(SMTP):
             self._farewell("421 4.4.2 the mail took too long")
 
     async def push(self, status: AnyStr) -> None:
-        """Write an answer, and end a dialogue that goes nowhere."""
+        """Write an answer, and end a dialogue that goes nowhere. aiosmtpd's answers repeat what the peer wrote."""
         if self.transport is None or self.transport.is_closing():
             raise ConnectionResetError
         self._answers += 1
         self._errors += status[:1] in {"5", b"5"}
-        await super().push(status)
+        await super().push(_printable(status))
         if self._errors > self._settings.errors_max:
             self._leave("421 4.7.0 too many errors")
         if self._answers > self._settings.commands_max:
@@ -212,6 +218,9 @@ class Session(SMTP):
         self._reset_timeout(self._settings.tls_timeout_s)
         self._login = ""  # RFC 3207 section 4.2: everything begins anew
         await super().smtp_STARTTLS(arg)
+        assert self.session is not None
+        if self._tls_protocol is not None and self.session.ssl is None:
+            raise TLSSetupException from ConnectionResetError("the peer left")  # no error in aiosmtpd's eyes
 
     async def smtp_AUTH(self, arg: str) -> None:
         """Mechanisms in any case (RFC 4954 section 4), passwords under either kind of TLS."""
@@ -253,6 +262,8 @@ class Session(SMTP):
             reply = octets if isinstance(octets, Reply) else await self._hand_over(octets)
             self._set_post_data_state()
             await self.push(reply.line)
+            if octets is not reply:
+                self._errors = self._answers = 0
         finally:
             self._in_data = False
         if self._user.stopping or self._half_closed:
@@ -317,7 +328,6 @@ class Session(SMTP):
         finally:
             self._handing_over = False
         self._reset_timeout()
-        self._errors = self._answers = 0
         return reply
 
     # ---- what commands ask ----
@@ -350,6 +360,10 @@ class Session(SMTP):
             return None, None
         address, parameters = parsed
         return address or _NULL_PATH, parameters
+
+
+def _printable(status: str | bytes) -> str:
+    return _UNPRINTABLE.sub("?", status if isinstance(status, str) else status.decode("latin-1"))
 
 
 class _Hooks:

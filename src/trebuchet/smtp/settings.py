@@ -16,7 +16,7 @@ Network = IPv4Network | IPv6Network
 class ListenerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One listening port."""
 
-    host: str
+    host: str  # "": every address of the machine
     port: Port  # 0: any that is free
     hostname: HostName  # what the greeting says
 
