@@ -1,6 +1,7 @@
 """The mail listener over real sockets: what it takes, what it refuses and how, and what it never waits for."""
 
 import asyncio
+import logging
 import smtplib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -223,6 +224,20 @@ async def test_half_a_mail_is_no_mail(how: str) -> None:
             assert await other.hand_over() == TAKEN.line
 
 
+async def test_nothing_of_a_mail_gets_into_a_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Neither addresses nor content, of mails that are taken and of those that are refused, at any level."""
+    caplog.set_level(logging.DEBUG)
+    async with taking() as taker, calling(taker.port) as caller:
+        await caller.hand_over(b"secret\r\n")
+        await caller.hand_over(b"secret\nsecret\r\n")
+        await caller.say(f"RCPT TO:<{RECIPIENT}")
+    assert not [
+        record
+        for record in caplog.records
+        if "secret" in record.getMessage() or "+1202" in record.getMessage()
+    ]
+
+
 # ---- what is refused ----
 
 
@@ -262,6 +277,17 @@ async def test_a_mail_that_turns_out_too_large_is_refused_at_its_end(octets: int
         assert await caller.hand_over() == TAKEN.line
 
 
+@pytest.mark.parametrize(("octets", "code"), [(1_000, "250"), (1_001, "552")])
+async def test_the_limit_does_not_depend_on_how_a_mail_arrives(octets: int, code: str) -> None:
+    """Octet by octet: those of the final dot do not count."""
+    async with taking(mail_octets_max=1_000) as taker, calling(taker.port) as caller:
+        await caller.begin()
+        for octet in b"a" * (octets - 2) + b"\r\n.\r\n":
+            caller.write(bytes((octet,)))
+            await asyncio.sleep(0)
+        assert (await caller.answer()).startswith(code)
+
+
 async def test_mails_under_way_share_their_room() -> None:
     """Beyond `held_octets_max` a mail is told to come later; when the others are stored there is room again."""
     begun, stored = asyncio.Event(), asyncio.Event()
@@ -281,7 +307,8 @@ async def test_mails_under_way_share_their_room() -> None:
         await one.begin()
         one.write(PICTURE + b".\r\n")
         await asyncio.wait_for(begun.wait(), TIMEOUT_S)
-        assert (await two.hand_over(PICTURE)).startswith("452 4.3.1 ")
+        for mail in (PICTURE, PICTURE[:100_000]):
+            assert (await two.hand_over(mail + b"\r\n")).startswith("452 4.3.1 ")
         stored.set()
         assert await one.answer() == TAKEN.line
         assert await two.hand_over(PICTURE) == TAKEN.line

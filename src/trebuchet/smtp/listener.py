@@ -101,7 +101,7 @@ class SmtpListener:
         address = session.peer
         self._sessions[session] = address
         self._by_address[address] += 1
-        if self.stopping:
+        if self.stopping or not address:  # "": the peer has left already
             return _CLOSING
         if not self._is_allowed(address):
             self.fault("smtp_not_allowed", peer=address)
@@ -152,7 +152,5 @@ class SmtpListener:
             self.fault("smtp_handler_failed", peer=envelope.peer, error=type(error).__name__)
 
     def _is_allowed(self, address: str) -> bool:
-        if not address:
-            return False
         number = ip_address(address)
         return any(number in network for network in self._networks)

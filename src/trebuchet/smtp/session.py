@@ -183,9 +183,8 @@ class Session(SMTP):
         """What a fault of ours or of aiosmtpd's is answered with; aiosmtpd would show it to the peer."""
         if isinstance(error, TLSSetupException):  # aiosmtpd closes, and writes nothing of what is returned
             self._user.fault("smtp_tls_failed", peer=self.peer, error=str(error.__cause__))
-        elif isinstance(
-            error, ValueError
-        ):  # a line of AUTH without end; its words are of no use to an operator
+        elif isinstance(error, ValueError):
+            # A line of AUTH without end; its words are of no use to an operator.
             return "500 5.5.2 line too long"
         else:
             self._user.fault("smtp_session_failed", peer=self.peer, error=type(error).__name__)
@@ -277,6 +276,7 @@ class Session(SMTP):
         Only CRLF, dot, CRLF ends a mail, and a line that ends otherwise has it refused: where two servers see the
         end in different places, one sees a mail that the other never checked.
         """
+        largest = self._settings.mail_octets_max
         data = bytearray(b"\r\n")  # so that the dot of an empty mail is found like any other
         refused: Reply | None = None
         held = 0
@@ -289,13 +289,16 @@ class Session(SMTP):
                 searched = max(0, len(data) - len(TERMINATOR) + 1)
                 data += chunk
                 end = data.find(TERMINATOR, searched)
-                if end >= 0:
-                    break
                 if refused is None:
                     held += len(chunk)
                     room = self._user.hold(len(chunk))
-                    refused = TOO_LARGE if len(data) - 2 > self._settings.mail_octets_max else refused
-                    refused = NO_ROOM if not room and refused is None else refused
+                    # Before the end is there, the last two octets may belong to it.
+                    if (end if end >= 0 else len(data) - 4) > largest:
+                        refused = TOO_LARGE
+                    elif not room:
+                        refused = NO_ROOM
+                if end >= 0:
+                    break
                 if refused is not None:
                     del data[: 1 - len(TERMINATOR)]
         finally:
@@ -303,8 +306,6 @@ class Session(SMTP):
         following = bytes(data[end + len(TERMINATOR) :])
         if following:  # commands of a peer that does not wait for answers; the reader is empty now
             self._reader.feed_data(following)
-        if refused is None and end > self._settings.mail_octets_max:
-            refused = TOO_LARGE
         if refused is not None:
             return refused
         octets = bytes(data[2 : end + 2])
