@@ -75,7 +75,8 @@ async def fetching(
 ) -> AsyncIterator[Fetcher]:
     """A fetcher, and the site to fetch from; `own` is what our store says of a URL."""
 
-    async def ours(url: str) -> Fetched | None:
+    async def ours(account_id: str, url: str, octets_max: int) -> Fetched | None:
+        assert (account_id, octets_max) == ("u-1", file_max)
         found = (own or {}).get(url)
         if isinstance(found, Unavailable):
             raise found
@@ -101,7 +102,7 @@ async def test_files_come_in_the_order_of_their_urls() -> None:
     """Under the names of their paths, of the types that their octets are."""
     site = Site(cat=file(PICTURE, "image/png"), dog=file(DRAWING), card=file(b"BEGIN:VCARD\nEND:VCARD\n"))
     async with fetching(site) as fetcher:
-        files = await fetcher.fetch([site.at("dog.png"), site.at("cat.JPG?x=1"), site.at("card")])
+        files = await fetcher.fetch([site.at("dog.png"), site.at("cat.JPG?x=1"), site.at("card")], "u-1")
     assert [(file.name, file.content_type) for file in files] == [
         ("dog.png", "image/png"),
         ("cat.JPG", "image/jpeg"),
@@ -115,17 +116,17 @@ async def test_files_come_in_the_order_of_their_urls() -> None:
 async def test_no_urls_are_no_files() -> None:
     """A group message of text alone has none."""
     async with fetching(Site()) as fetcher:
-        assert await fetcher.fetch([]) == []
+        assert await fetcher.fetch([], "u-1") == []
 
 
 async def test_a_url_that_many_name_is_fetched_once() -> None:
     """At the same time and shortly after."""
     site = Site(cat=file(PICTURE))
     async with fetching(site) as fetcher:
-        await asyncio.gather(*[fetcher.fetch([site.at("cat"), site.at("cat")]) for _ in range(20)])
-        await fetcher.fetch([site.at("cat")])
+        await asyncio.gather(*[fetcher.fetch([site.at("cat"), site.at("cat")], "u-1") for _ in range(20)])
+        await fetcher.fetch([site.at("cat")], "u-1")
         assert len(site.requests) == 1
-        await fetcher.fetch([site.at("cat?other")])
+        await fetcher.fetch([site.at("cat?other")], "u-1")
         assert len(site.requests) == 2
 
 
@@ -135,7 +136,7 @@ async def test_a_failure_is_not_asked_for_again_within_the_burst() -> None:
     async with fetching(site) as fetcher:
         for _ in range(3):
             with pytest.raises(Unavailable, match="status 404"):
-                await fetcher.fetch([site.at("gone")])
+                await fetcher.fetch([site.at("gone")], "u-1")
     assert len(site.requests) == 1
 
 
@@ -144,9 +145,9 @@ async def test_what_is_over_is_asked_for_again() -> None:
     site = Site(cat=file(PICTURE), gone=status(503))
     async with fetching(site, keep_s=0) as fetcher:
         for _ in range(2):
-            await fetcher.fetch([site.at("cat")])
+            await fetcher.fetch([site.at("cat")], "u-1")
             with pytest.raises(Unavailable, match="status 503"):
-                await fetcher.fetch([site.at("gone")])
+                await fetcher.fetch([site.at("gone")], "u-1")
     assert len(site.requests) == 4
 
 
@@ -162,10 +163,10 @@ async def test_our_own_urls_are_not_fetched() -> None:
         gone: Unavailable(4410, "there is no such media"),
     }
     async with fetching(site, own=own) as fetcher:
-        assert await fetcher.fetch([picture]) == [Fetched("cat.jpg", "image/jpeg", PICTURE)]
+        assert await fetcher.fetch([picture], "u-1") == [Fetched("cat.jpg", "image/jpeg", PICTURE)]
         for url, code in ((page, 4412), (gone, 4410)):
             with pytest.raises(Unavailable) as failure:
-                await fetcher.fetch([url])
+                await fetcher.fetch([url], "u-1")
             assert failure.value.code == code
     assert site.requests == []
 
@@ -195,7 +196,7 @@ async def test_what_cannot_be_had_has_a_code(answer: bytes, code: int, temporary
     site = Site(it=answer, again=status(302, "Location: /again"))
     async with fetching(site) as fetcher:
         with pytest.raises(Unavailable) as failure:
-            await fetcher.fetch([site.at("it")])
+            await fetcher.fetch([site.at("it")], "u-1")
     assert (failure.value.code, failure.value.temporary) == (code, temporary)
 
 
@@ -206,7 +207,7 @@ async def test_a_peer_that_is_not_there_may_come_back() -> None:
         pass
     async with fetching(Site()) as fetcher:
         with pytest.raises(Unavailable, match="connection refused") as failure:
-            await fetcher.fetch([site.at("cat")])
+            await fetcher.fetch([site.at("cat")], "u-1")
     assert (failure.value.code, failure.value.temporary) == (4410, True)
 
 
@@ -216,7 +217,7 @@ async def test_a_peer_that_hangs_may_come_back() -> None:
     site.open.clear()
     async with fetching(site, timeout_s=0.1) as fetcher:
         with pytest.raises(Unavailable, match=r"within 0\.1 s") as failure:
-            await fetcher.fetch([site.at("cat")])
+            await fetcher.fetch([site.at("cat")], "u-1")
     assert (failure.value.code, failure.value.temporary) == (4410, True)
 
 
@@ -225,7 +226,7 @@ async def test_a_forbidden_address_is_not_fetched_from() -> None:
     site = Site(cat=file(PICTURE))
     async with fetching(site, rules=AddressRules()) as fetcher:
         with pytest.raises(Unavailable, match="loopback") as failure:
-            await fetcher.fetch([site.at("cat")])
+            await fetcher.fetch([site.at("cat")], "u-1")
     assert (failure.value.code, failure.value.temporary) == (4410, False)
     assert site.connections == 0
 
@@ -234,7 +235,7 @@ async def test_redirects_are_followed() -> None:
     """To the file, which keeps the name that was asked for."""
     site = Site(cat=status(302, "Location: /f81d4fae"), f81d4fae=file(PICTURE))
     async with fetching(site) as fetcher:
-        (fetched,) = await fetcher.fetch([site.at("cat.jpg")])
+        (fetched,) = await fetcher.fetch([site.at("cat.jpg")], "u-1")
     assert (fetched.name, fetched.octets) == ("cat.jpg", PICTURE)
 
 
@@ -244,7 +245,7 @@ async def test_the_password_of_a_url_is_for_its_origin() -> None:
     async with listening(other, other.handle):
         site = Site(cat=status(302, f"Location: {other.at('file')}"))
         async with fetching(site) as fetcher:
-            await fetcher.fetch([site.at("cat", "user:secret@")])
+            await fetcher.fetch([site.at("cat", "user:secret@")], "u-1")
     assert site.requests[0].startswith(b"GET /cat HTTP/1.1\r\n")
     assert b"\r\nAuthorization: Basic dXNlcjpzZWNyZXQ=\r\n" in site.requests[0]
     assert b"Authorization" not in other.requests[0]
@@ -255,10 +256,10 @@ async def test_a_failure_that_stays_is_told_before_one_that_may_pass() -> None:
     site = Site(busy=status(503), page=file(b"<html></html>"))
     async with fetching(site) as fetcher:
         with pytest.raises(Unavailable) as failure:
-            await fetcher.fetch([site.at("busy"), site.at("page"), site.at("gone")])
+            await fetcher.fetch([site.at("busy"), site.at("page"), site.at("gone")], "u-1")
         assert failure.value.code == 4412
         with pytest.raises(Unavailable) as failure:
-            await fetcher.fetch([site.at("busy"), site.at("cat")])
+            await fetcher.fetch([site.at("busy"), site.at("cat")], "u-1")
         assert (failure.value.code, failure.value.temporary) == (4410, False)
 
 
@@ -268,9 +269,9 @@ async def test_files_have_a_limit_together() -> None:
     both = len(PICTURE) + len(DRAWING)
     async with fetching(site) as fetcher:
         urls = [site.at("cat"), site.at("dog")]
-        assert len(await fetcher.fetch(urls, total_max=both)) == 2
+        assert len(await fetcher.fetch(urls, "u-1", total_max=both)) == 2
         with pytest.raises(Unavailable, match=f"{both} octets together") as failure:
-            await fetcher.fetch(urls, total_max=both - 1)
+            await fetcher.fetch(urls, "u-1", total_max=both - 1)
     assert (failure.value.code, failure.value.temporary) == (4411, False)
 
 
@@ -279,7 +280,7 @@ async def test_so_many_are_fetched_at_a_time() -> None:
     site = Site(**{f"cat{number}": file(PICTURE) for number in range(6)})
     site.open.clear()
     async with fetching(site, under_way_max=2) as fetcher:
-        fetched = asyncio.create_task(fetcher.fetch([site.at(f"cat{number}") for number in range(6)]))
+        fetched = asyncio.create_task(fetcher.fetch([site.at(f"cat{number}") for number in range(6)], "u-1"))
         await asyncio.wait_for(site.several.wait(), 10)
         site.open.set()
         assert len(await fetched) == 6
@@ -293,7 +294,7 @@ async def test_who_waits_too_long_for_a_turn_may_come_back() -> None:
     async with fetching(site, under_way_max=1, timeout_s=0.1) as fetcher:
         # Enough of them that most cannot have had a turn when their time is over.
         outcomes = await asyncio.gather(
-            *[fetcher.fetch([site.at(f"cat{number}")]) for number in range(12)], return_exceptions=True
+            *[fetcher.fetch([site.at(f"cat{number}")], "u-1") for number in range(12)], return_exceptions=True
         )
     assert all(isinstance(outcome, Unavailable) and outcome.temporary for outcome in outcomes)
     assert "no fetch came free within 0.1 s" in {str(outcome) for outcome in outcomes}
@@ -304,7 +305,7 @@ async def test_closing_ends_what_is_under_way() -> None:
     site = Site()
     site.open.clear()
     async with fetching(site) as fetcher:
-        waiting = [asyncio.create_task(fetcher.fetch([site.at(path)])) for path in ("cat", "dog")]
+        waiting = [asyncio.create_task(fetcher.fetch([site.at(path)], "u-1")) for path in ("cat", "dog")]
         await asyncio.wait_for(site.several.wait(), 10)
         await fetcher.close()
         await fetcher.close()

@@ -173,7 +173,8 @@ def _name(request: Request) -> str:
     """Raises Problem 400."""
     raw: bytes = request.scope["raw_path"]
     try:
-        return name_of(raw.partition(b"?")[0].partition(b"/media/")[2])
+        # An account may be called "media".
+        return name_of(raw.partition(b"?")[0].partition(b"/users/")[2].partition(b"/media/")[2])
     except BadName as error:
         raise problems.malformed(str(error)) from None
 

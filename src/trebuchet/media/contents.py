@@ -1,12 +1,14 @@
 """Octets in the object store, by their digest.
 
-An upload goes to `incoming/` while it is counted and hashed, then to its place. The place is made of the digest and
-of something random: to delete one that nobody refers to can then never hurt an upload of the same octets that comes
-at that moment. Names that clients choose never get here.
+An upload goes to `incoming/` while it is counted and hashed, then to its place. The place is made of the digest, the
+moment and something random: to delete one that nobody refers to can then never hurt an upload of the same octets
+that comes at that moment, and its age is told by our own clock. Names that clients choose never get here.
 """
 
+import asyncio
 import hashlib
 import os
+import re
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
 _PLACES: Final = "contents/"
 _INCOMING: Final = "incoming/"
 _CHUNK: Final = 256 * 1024
-_DELETED_AT_ONCE: Final = 1_000
+_BUFFER: Final = 5 << 20  # of an upload; S3 takes no smaller part
+_LISTED_AT_ONCE: Final = 1_000
+# The end of every key; the library adds `#` and a digit to the name of a local file that it still writes to.
+_MOMENT: Final = re.compile(r"-(\d{13})-[0-9a-f]+(?:#\d+)?$")
 
 
 class TooLarge(TrebuchetError):
@@ -48,10 +53,12 @@ class ContentStore:
         import obstore  # noqa: PLC0415  # start-up: only messages with media need it
 
         store = self._store()
-        arriving = _INCOMING + self._random_bytes(16).hex()
+        arriving = f"{_INCOMING}upload{self._ending(16)}"
         digest, size = hashlib.sha256(), 0
         try:
-            async with obstore.open_writer_async(store, arriving) as writer:
+            async with obstore.open_writer_async(
+                store, arriving, buffer_size=_BUFFER, max_concurrency=1
+            ) as writer:
                 async for chunk in _bounded(chunks, octets_max):
                     size += len(chunk)
                     digest.update(chunk)
@@ -107,17 +114,28 @@ class ContentStore:
                 raise _unavailable(error) from error
 
     async def older(self, before_ms: int) -> AsyncIterator[list[str]]:
-        """Keys of objects, uploads that never ended among them, that were last written before a moment."""
+        """Keys of contents that were stored before a moment, in pages."""
+        async for page in self._listed(_PLACES):
+            if old := [key for key in page if _is_older(key, before_ms)]:
+                yield old
+
+    async def drop_unfinished(self, before_ms: int) -> None:
+        """Delete uploads that began before a moment and never ended."""
+        if self._folder is not None:
+            # The library does not list the files that it was writing to when the process died.
+            await asyncio.to_thread(_unlink_older, self._folder / _INCOMING, before_ms)
+            return
+        async for page in self._listed(_INCOMING):
+            await self.delete([key for key in page if _is_older(key, before_ms)])
+
+    async def _listed(self, prefix: str) -> AsyncIterator[list[str]]:
         import obstore  # noqa: PLC0415  # as above
 
         if self._folder is not None and not self._folder.exists():
             return
         try:
-            for prefix in (_PLACES, _INCOMING):
-                async for page in obstore.list(self._store(), prefix, chunk_size=_DELETED_AT_ONCE):
-                    old = [o["path"] for o in page if o["last_modified"].timestamp() * 1000 < before_ms]
-                    if old:
-                        yield old
+            async for page in obstore.list(self._store(), prefix, chunk_size=_LISTED_AT_ONCE):
+                yield [found["path"] for found in page]
         except (OSError, _errors()) as error:
             raise _unavailable(error) from error
 
@@ -130,6 +148,7 @@ class ContentStore:
                     self._opened = from_url(self._url)
                 else:
                     self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                    _sync(self._folder.parent)
                     self._opened = LocalStore(self._folder)
             except (OSError, ValueError, _errors()) as error:
                 raise _unavailable(error) from error
@@ -138,16 +157,18 @@ class ContentStore:
     async def _settle(self, store: "ObjectStore", arriving: str, sha256: str, size: int) -> Content:
         import obstore  # noqa: PLC0415  # as above
 
-        object_key = f"{_PLACES}{sha256[:2]}/{sha256}-{self._random_bytes(4).hex()}"
+        object_key = f"{_PLACES}{sha256[:2]}/{sha256}{self._ending(4)}"
         if self._folder is not None:
             # The library's local store does not sync: the file before its new name, then the folders on the way.
-            _sync(self._folder / arriving)
+            await asyncio.to_thread(_sync, self._folder / arriving)
         await obstore.rename_async(store, arriving, object_key)
         if self._folder is not None:
             place = (self._folder / object_key).parent
-            for folder in (place, place.parent, self._folder):
-                _sync(folder)
+            await asyncio.to_thread(_sync, place, place.parent, self._folder)
         return Content(sha256, object_key, size, self._now_ms())
+
+    def _ending(self, octets: int) -> str:
+        return f"-{self._now_ms():013d}-{self._random_bytes(octets).hex()}"
 
     async def _forget(self, arriving: str) -> None:
         """What is left here is found by the sweep."""
@@ -166,12 +187,27 @@ async def _bounded(chunks: AsyncIterable[bytes], octets_max: int) -> AsyncIterat
         yield chunk
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _sync(*paths: Path) -> None:
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _is_older(key: str, before_ms: int) -> bool:
+    """False also for what we did not put there."""
+    moment = _MOMENT.search(key)
+    return moment is not None and int(moment[1]) < before_ms
+
+
+def _unlink_older(folder: Path, before_ms: int) -> None:
+    if not folder.exists():
+        return
+    for path in folder.iterdir():
+        if _is_older(path.name, before_ms):
+            path.unlink(missing_ok=True)
 
 
 def _errors() -> Any:

@@ -72,8 +72,11 @@ class Unavailable(TrebuchetError):
         self.temporary = temporary
 
 
-Own = Callable[[str], Awaitable[Fetched | None]]
-"""What our own store has for a URL; None when the URL is not one of ours. Raises Unavailable."""
+Own = Callable[[str, str, int], Awaitable[Fetched | None]]
+"""What our own store has for an account and a URL; None when the URL is not one of ours.
+
+Raises Unavailable also for what is another account's, and for more octets than the number given.
+"""
 
 
 class Fetcher:
@@ -115,12 +118,14 @@ class Fetcher:
             now_s=asyncio.get_running_loop().time,
         )
 
-    async def fetch(self, urls: Sequence[str], *, total_max: int | None = None) -> list[Fetched]:
-        """The files in the order of `urls`, together at most `total_max` octets.
+    async def fetch(
+        self, urls: Sequence[str], account_id: str, *, total_max: int | None = None
+    ) -> list[Fetched]:
+        """The files in the order of `urls`, together at most `total_max` octets; of our own, those of the account.
 
         Raises Unavailable when one cannot be had: for the first failure that stays, else for the first one.
         """
-        outcomes = await asyncio.gather(*[self._file(url) for url in urls])
+        outcomes = await asyncio.gather(*[self._file(url, account_id) for url in urls])
         failures = [outcome for outcome in outcomes if isinstance(outcome, Unavailable)]
         if failures:
             first = min(failures, key=lambda failure: failure.temporary)
@@ -137,9 +142,9 @@ class Fetcher:
         """End what is under way: it is Unavailable for now. May be called twice."""
         await self._burst.close()
 
-    async def _file(self, url: str) -> Fetched | Unavailable:
+    async def _file(self, url: str, account_id: str) -> Fetched | Unavailable:
         try:
-            own = await self._own(url)
+            own = await self._own(account_id, url, self._file_max)
             if own is not None:
                 return judge(own.name, own.octets, own.content_type, self._file_max)
             return await self._burst.get(url, partial(self._download, url))
@@ -216,13 +221,18 @@ def name_for(name: str, content_type: str) -> str:
 def judge(name: str, octets: bytes, claimed: str, file_max: int) -> Fetched:
     """The file, under a name that fits it. Raises Unavailable by size and by type."""
     if len(octets) > file_max:
-        raise Unavailable(TOO_LARGE, f"a file has {len(octets)} octets; at most {file_max} are taken")
+        raise too_large(len(octets), file_max)
     if not octets:
         raise Unavailable(UNREADABLE, "a file is empty")
     content_type = sniff(octets, claimed)
     if content_type not in ALLOWED:
         raise Unavailable(WRONG_TYPE, f"a file is {content_type}, which cannot be delivered")
     return Fetched(name_for(name, content_type), content_type, octets)
+
+
+def too_large(size: int, file_max: int) -> Unavailable:
+    """What a file with too many octets means to the message."""
+    return Unavailable(TOO_LARGE, f"a file has {size} octets; at most {file_max} are taken")
 
 
 def unavailable(error: WebError) -> Unavailable:

@@ -22,7 +22,8 @@ _STORE_AGAIN_MS = 5_000  # the object store is away: nobody's try
 class MediaStage:
     """A CarrierLink with one lane. All calls in one event loop; only `stop` waits.
 
-    `fetch` gives the files of URLs in their order, or raises Unavailable; `keep` stores octets and returns where.
+    `fetch` gives the files of URLs in their order, for an account, or raises Unavailable; `keep` stores octets
+    and returns where.
     At most `under_way_max` messages are worked on at a time.
     """
 
@@ -33,7 +34,7 @@ class MediaStage:
         self,
         *,
         clock: Clock,
-        fetch: Callable[[Sequence[str]], Awaitable[list[Fetched]]],
+        fetch: Callable[[Sequence[str], str], Awaitable[list[Fetched]]],
         keep: Callable[[bytes], Awaitable[Content]],
         outcome: Callable[[str, Shipment, Outcome], None],
         under_way_max: int = 16,
@@ -74,7 +75,7 @@ class MediaStage:
         """Fetch and keep the files of one message."""
         message = shipment.message
         try:
-            files = await self._fetch(message.media or ())
+            files = await self._fetch(message.media or (), message.account_id)
             contents = [await self._keep(file.octets) for file in files]
         except Unavailable as failure:
             if failure.temporary:

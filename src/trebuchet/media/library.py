@@ -8,14 +8,14 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
 from trebuchet.carriers.base import File
 from trebuchet.clock import Clock
 from trebuchet.media.contents import ContentStore
-from trebuchet.media.fetch import UNREADABLE, Fetched, Unavailable, name_for
+from trebuchet.media.fetch import UNREADABLE, Fetched, Unavailable, name_for, too_large
 from trebuchet.media.names import BadName, inbound_name, name_of, path_of
 from trebuchet.model.account import Profile
 from trebuchet.model.media import Content, MediaObject
@@ -24,6 +24,7 @@ from trebuchet.storage.base import DeleteMedia, PutMedia, Store, SweepContents
 
 _PREFIX_OF: Final = {Profile.CATAPULT: "/v2", Profile.CURRENT: "/api/v2"}  # of the URLs that callbacks have
 _PREFIXES: Final = ("/v2", "/api/v2", "/v1")
+_PORTS: Final = {"http": 80, "https": 443}
 _HOUR_MS: Final = 3_600_000
 _SWEPT_AT_ONCE: Final = 500
 _RECENT_MS: Final = 600_000
@@ -109,16 +110,20 @@ class MediaLibrary:
 
     # ---- what messages do ----
 
-    async def own(self, url: str) -> Fetched | None:
-        """What a URL of ours names; None if it is not ours. Raises Unavailable if nothing is there."""
+    async def own(self, account_id: str, url: str, octets_max: int) -> Fetched | None:
+        """What a URL of ours names; None if it is not ours. Raises Unavailable if nothing of the account is there, or
+        more than `octets_max`: then it is not read."""
         bases = (self._base_url(), *self._own_urls())
         place = next(filter(None, (own_place(url, base) for base in bases)), None)
         if place is None:
             return None
-        found = await self.find(*place)
+        # To the sender of a message, what another account has does not exist.
+        found = await self.find(*place) if place[0] == account_id else None
         if found is None:
             raise Unavailable(UNREADABLE, "the media object is not there, or has expired")
         kept, content = found
+        if kept.size > octets_max:
+            raise too_large(kept.size, octets_max)
         octets = await self._contents.read(content.object_key)
         return Fetched(kept.name.rpartition("/")[2], kept.content_type, octets)
 
@@ -178,13 +183,15 @@ class MediaLibrary:
     # ---- sweeps ----
 
     async def sweep(self) -> None:
-        """Delete contents that nothing refers to any more, and objects of the store that no content names."""
+        """Delete contents that nothing refers to any more, objects of the store that no content names, and uploads
+        that never ended. What is younger than an hour may still be on its way to the database, and stays."""
         before_ms = self._clock.now_ms() - _HOUR_MS
         while True:
             keys: list[str] = await self._committer.add(SweepContents(before_ms, _SWEPT_AT_ONCE))
             await self._contents.delete(keys)
             if len(keys) < _SWEPT_AT_ONCE:
                 break
+        await self._contents.drop_unfinished(before_ms)
         async for old in self._contents.older(before_ms):
             known = await self._store.known_object_keys(old)
             await self._contents.delete([key for key in old if key not in known])
@@ -201,7 +208,7 @@ def own_place(url: str, base_url: str) -> tuple[str, str] | None:
     """Account and name that a URL of our own media names; None for any other URL. Pure."""
     try:
         ours, given = urlsplit(base_url), urlsplit(url)
-        same = (given.scheme.lower(), given.hostname, given.port) == (ours.scheme, ours.hostname, ours.port)
+        same = _origin(given) == _origin(ours)
     except ValueError:
         return None
     if not same or given.query:
@@ -215,3 +222,8 @@ def own_place(url: str, base_url: str) -> tuple[str, str] | None:
             except BadName:
                 return None
     return None
+
+
+def _origin(url: SplitResult) -> tuple[str, str | None, int | None]:
+    """Raises ValueError if the port is none."""
+    return url.scheme, url.hostname, url.port or _PORTS.get(url.scheme)

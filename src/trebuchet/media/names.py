@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 NAME_MAX: Final = 1_024  # octets in UTF-8
 _REFUSED: Final = re.compile(r"[\x00-\x1f\x7f]")
+_DOTS: Final = (".", "..")  # clients and proxies resolve these parts of a path (RFC 3986 section 5.2.4)
 
 
 class BadName(ValueError):
@@ -28,12 +29,18 @@ def name_of(raw_path: bytes) -> str:
         raise BadName(f"the media name has more than {NAME_MAX} octets")
     if _REFUSED.search(name):
         raise BadName("the media name holds control characters")
+    if name in _DOTS:
+        raise BadName("the media name is a dot segment")
     return name
 
 
 def path_of(name: str) -> str:
-    """The name as it stands in URLs that we give out: its parts encoded, its slashes not."""
-    return quote(name, safe="/~-._")
+    """The name as it stands in URLs that we give out: its parts encoded, its slashes not.
+
+    They are, too, if a client or a proxy would take one of the parts away before we see it.
+    """
+    fragile = not {"", *_DOTS}.isdisjoint(name.split("/"))
+    return quote(name, safe="" if fragile else "/")
 
 
 def inbound_name(message_id: str, place: int, file_name: str) -> str:
