@@ -82,7 +82,7 @@ class RunningSmsc:
 
     def hold_answers(self) -> None:
         """Take submits and do not answer them, until `answer`."""
-        self._smsc.answering = False
+        self._smsc.hold_answers()
 
     def answer(self) -> None:
         """Answer what was held back, and everything that follows."""

@@ -1,119 +1,18 @@
 """The SMPP link on real sockets, against an SMSC that does what each test says."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
-from contract.stories import deliveries, message
-from contract.test_carriers import Reports
-from support.smsc import Connection, Smsc, listening
-from trebuchet.carriers.base import Accepted, LinkState, Lost, Refused, RetryAt, Shipment, Snooze
-from trebuchet.carriers.smpp import SmppLink, parse_settings
+from support.smpplink import LANE, Rig, linked, receipt, refuse
+from support.smsc import Connection, listening
+from trebuchet.carriers.base import Accepted, LinkState, Lost, Refused, RetryAt, Snooze
 from trebuchet.carriers.status import BindState, Passed
-from trebuchet.clock import ManualClock
 from trebuchet.errors import NotFound, StorageUnavailable
-from trebuchet.protocols import sms
 from trebuchet.protocols.smpp import pdu
 from trebuchet.protocols.smpp.constants import Status
-from trebuchet.telemetry import Telemetry
 
 pytestmark = pytest.mark.anyio
-
-HANDSET = "+19195551234"
-OURS = "+12345678901"
-LANE = "acme/0"
-
-
-class Rig:
-    """A link, what it reports, its SMSC, and the time that they live in."""
-
-    def __init__(self, smsc: Smsc, **settings: Any) -> None:
-        self.smsc = smsc
-        self.clock = ManualClock()
-        self.reports = Reports()
-        self.telemetry = Telemetry()
-        self.link = SmppLink(
-            "acme",
-            parse_settings({"host": "127.0.0.1", "port": smsc.port, "system_id": "esme", **settings}),
-            clock=self.clock,
-            chance=lambda: 0.5,
-            reports=self.reports,
-            telemetry=self.telemetry,
-        )
-
-    async def up(self) -> None:
-        await self.link.start()
-        await self.reports.until(lambda: self.link.state is LinkState.UP)
-
-    def submit(self, *texts: str, attempt: int = 1) -> list[Shipment]:
-        shipments = []
-        for number, text in enumerate(texts):
-            of = message(
-                number,
-                text=text,
-                destinations=(HANDSET,),
-                source=OURS,
-                encoding=sms.choose(text).encoding.value,
-                segment_count=sms.count(text).segments,
-            )
-            shipments.append(Shipment(of, deliveries(of), attempt, (of.id, 0), of.received_ms))
-            self.link.submit(LANE, shipments[-1])
-        return shipments
-
-    async def passing(self, condition: Callable[[], bool], step_ms: int = 100) -> None:
-        """Let time pass until the condition holds."""
-        async with asyncio.timeout(10):
-            while not condition():
-                self.clock.advance(step_ms)
-                await asyncio.sleep(0)
-
-    @property
-    def bind(self) -> Any:
-        return self.link.report()[0]
-
-
-@asynccontextmanager
-async def linked(*, up: bool = True, **settings: Any) -> AsyncIterator[Rig]:
-    async with listening() as smsc:
-        rig = Rig(smsc, **settings)
-        try:
-            if up:
-                await rig.up()
-            yield rig
-        finally:
-            await rig.link.stop(0)
-            rig.clock.close()
-
-
-def refuse(status: int, texts: set[bytes] | None = None, times: int = 1_000_000) -> Callable[..., Any]:
-    """An answer that refuses submits (those of `texts`, the first `times` of them) and takes the others."""
-    left = times
-
-    def build(smsc: Smsc) -> Callable[[pdu.SubmitSm], pdu.Pdu]:
-        def answer(submit: pdu.SubmitSm) -> pdu.Pdu:
-            nonlocal left
-            if left and (texts is None or any(text in submit.short_message for text in texts)):
-                left -= 1
-                return submit.response(status=status)
-            return smsc.take(submit)
-
-        return answer
-
-    return build
-
-
-def receipt(message_id: str = "id-1", stat: str = "DELIVRD") -> pdu.DeliverSm:
-    return pdu.DeliverSm(
-        esm_class=4,
-        source_addr_ton=1,
-        source_addr="19195551234",
-        destination_addr="12345678901",
-        short_message=f"id:{message_id} sub:001 dlvrd:001 stat:{stat} err:000 text:".encode(),
-    )
-
 
 # ---- submitting ----
 

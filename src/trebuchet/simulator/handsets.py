@@ -114,6 +114,12 @@ class Handsets:
         self._held += 1
         return True
 
+    def let_go(self, number: str, arrive: Callable[[], None]) -> None:
+        """Forget a message that is held, given the same `arrive`."""
+        handset = self._handsets[number]
+        handset.held.remove(arrive)
+        self._held -= 1
+
     def change(self, number: str, power: Power | None, memory: Memory | None) -> Summary:
         """Switch a handset on or off, fill or empty its memory. Raises TooMany."""
         handset = self._handsets.get(number)

@@ -10,7 +10,6 @@ message, because every benchmark of the gateway runs through here.
 
 import asyncio
 import random
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
@@ -24,38 +23,32 @@ from trebuchet.protocols import sms
 from trebuchet.simulator import scenario
 from trebuchet.simulator.base import Key, Ledger, NoLink, Port, Reply, Submission, Typed
 from trebuchet.simulator.handsets import Handset, Handsets, Memory, Power
+from trebuchet.simulator.outlet import AGAIN_MS, Outlet
 from trebuchet.simulator.plan import Plan
 from trebuchet.simulator.scenario import Answer, Fate, PlannedReceipt
 from trebuchet.storage.base import HandsetMessage
 
 _REPEAT_MS: Final = 3_600_000  # receipts of this long ago are given again after a restart
 _TAIL_MAX: Final = 100_000
-_PLANNED_MAX: Final = (
-    400_000  # messages whose receipt or answer is still to come; beyond, submits are throttled
-)
-_UNACKNOWLEDGED_MAX: Final = 2_000  # receipts that a link has been given and has not stored yet
-_AGAIN_MS: Final = 1_000
+_PLANNED_MAX: Final = 400_000  # receipts and answers that are still to come; beyond, submits are throttled
 _PAUSED_MAX: Final = 10_000  # messages remembered to have been throttled once
 
 
-class _Outlet:
-    """What the network keeps for one carrier, link or no link."""
+class _Unseen:
+    """A message that no handset has shown, while its fate is to come. `arrive` is set if it waits for its handset."""
 
-    __slots__ = ("acknowledged", "carrier_id", "pending", "port", "refuses", "unacknowledged")
+    __slots__ = ("arrive", "fate", "outlet", "row", "segments")
 
-    def __init__(
-        self, carrier_id: str, acknowledged: Callable[["_Outlet", "asyncio.Future[None]"], None]
-    ) -> None:
-        self.carrier_id = carrier_id
-        self.acknowledged = partial(acknowledged, self)  # called with the future of each receipt
-        self.port: Port | None = None
-        self.refuses: Reply | None = None  # what every submit is answered with until its moment has passed
-        self.pending: deque[Receipt] = deque()
-        self.unacknowledged: dict[asyncio.Future[None], Receipt] = {}
+    def __init__(self, outlet: Outlet, row: HandsetMessage, segments: int, fate: Fate) -> None:
+        self.outlet = outlet
+        self.row = row
+        self.segments = segments
+        self.fate = fate
+        self.arrive: Callable[[], None] | None = None
 
 
 _Pairs = Sequence[tuple[Fate, HandsetMessage]]  # one per delivery
-_Taken = tuple[_Outlet, Submission, Fate, _Pairs]
+_Taken = tuple[Outlet, Submission, Fate, _Pairs]
 
 
 class SimulatedNetwork:
@@ -73,7 +66,7 @@ class SimulatedNetwork:
         delay_min_ms: int,
         delay_max_ms: int,
         ledger: Ledger,
-        planned_max: int = 400_000,
+        planned_max: int = _PLANNED_MAX,
     ) -> None:
         self.handsets = Handsets()
         self._clock = clock
@@ -84,11 +77,12 @@ class SimulatedNetwork:
         self._planned_max = planned_max
         self._ids = Ids(chance.randbytes)
         self._loop = asyncio.get_running_loop()
-        self._outlets: dict[str, _Outlet] = {}
-        self._turn: list[tuple[_Outlet, Submission, bool]] = []
+        self._outlets: dict[str, Outlet] = {}
+        self._turn: list[tuple[Outlet, Submission, bool]] = []
         self._recording: dict[asyncio.Future[None], Sequence[_Taken]] = {}
         self._paused_once: dict[Key, None] = {}
         self._plan = Plan(clock)
+        self._unseen: dict[str, _Unseen] = {}  # by network id
 
     async def start(self) -> None:
         """Remember what was there before the last stop. Receipts go out as soon as their link is attached."""
@@ -119,7 +113,7 @@ class SimulatedNetwork:
         outlet = self._outlet(port.carrier_id)
         outlet.port = port
         outlet.refuses = None
-        self._loop.call_soon(self._give, outlet)
+        self._loop.call_soon(outlet.give)
 
     def detach(self, port: Port) -> None:
         """A link is gone. What it submitted is not answered any more; receipts wait for the next one."""
@@ -136,10 +130,10 @@ class SimulatedNetwork:
             self._loop.call_soon(self._take_turn)
         self._turn.append((self._outlet(port.carrier_id), submission, shown))
 
-    def _outlet(self, carrier_id: str) -> _Outlet:
+    def _outlet(self, carrier_id: str) -> Outlet:
         outlet = self._outlets.get(carrier_id)
         if outlet is None:
-            outlet = self._outlets[carrier_id] = _Outlet(carrier_id, self._acknowledged)
+            outlet = self._outlets[carrier_id] = Outlet(carrier_id, self._plan, self._clock)
         return outlet
 
     def _take_turn(self) -> None:
@@ -149,11 +143,11 @@ class SimulatedNetwork:
         if self._plan.size >= self._planned_max:
             for outlet, _, _ in turn:
                 outlet.refuses = Reply(
-                    Answer.THROTTLED, until_ms=now_ms + _AGAIN_MS, words="simulated queue is full"
+                    Answer.THROTTLED, until_ms=now_ms + AGAIN_MS, words="simulated queue is full"
                 )
         taken: list[_Taken] = []
         rows: list[HandsetMessage] = []
-        replies: dict[_Outlet, list[tuple[Key, Reply]]] = {}
+        replies: dict[Outlet, list[tuple[Key, Reply]]] = {}
         for outlet, submission, shown in turn:
             if outlet.refuses is not None and outlet.refuses.until_ms > now_ms:
                 replies.setdefault(outlet, []).append((submission.work_key, outlet.refuses))
@@ -192,7 +186,7 @@ class SimulatedNetwork:
             fates.append(fate)
         return fates
 
-    def _contrary(self, outlet: _Outlet, submission: Submission, fate: Fate, now_ms: int) -> Reply | None:
+    def _contrary(self, outlet: Outlet, submission: Submission, fate: Fate, now_ms: int) -> Reply | None:
         """The answer to a submit that is not taken. None: it comes, as lost, when it is given up."""
         words = f"simulated {fate.answer}"
         until_ms = now_ms + fate.pause_ms
@@ -215,7 +209,7 @@ class SimulatedNetwork:
         return outlet.refuses
 
     def _row(
-        self, outlet: _Outlet, submission: Submission, delivery: Delivery, fate: Fate, now_ms: int
+        self, outlet: Outlet, submission: Submission, delivery: Delivery, fate: Fate, now_ms: int
     ) -> HandsetMessage:
         message = submission.message
         segments = message.segment_count if message.kind is Kind.SMS else 1
@@ -236,10 +230,10 @@ class SimulatedNetwork:
         """The rows of one turn are committed, or not: only now the network has answered."""
         taken = self._recording.pop(future)
         now_ms = self._clock.now_ms()
-        replies: dict[_Outlet, list[tuple[Key, Reply]]] = {}
+        replies: dict[Outlet, list[tuple[Key, Reply]]] = {}
         if future.cancelled() or future.exception() is not None:
             reply = Reply(
-                Answer.THROTTLED, until_ms=now_ms + _AGAIN_MS, words="simulated network cannot store"
+                Answer.THROTTLED, until_ms=now_ms + AGAIN_MS, words="simulated network cannot store"
             )
             for outlet, submission, _, _ in taken:
                 replies.setdefault(outlet, []).append((submission.work_key, reply))
@@ -263,35 +257,84 @@ class SimulatedNetwork:
                 replies.setdefault(outlet, []).append((submission.work_key, reply))
         self._answer(replies)
 
-    def _answer(self, replies: Mapping[_Outlet, Sequence[tuple[Key, Reply]]]) -> None:
+    def _answer(self, replies: Mapping[Outlet, Sequence[tuple[Key, Reply]]]) -> None:
         for outlet, answered in replies.items():
             if outlet.port is not None:
                 outlet.port.answered(answered)
 
-    def _give_up(self, outlet: _Outlet, key: Key) -> None:
+    def _give_up(self, outlet: Outlet, key: Key) -> None:
         self._answer({outlet: [(key, Reply(Answer.LOST, words="no answer within 10 s"))]})
 
     # ---- handsets ----
 
-    def _deliver(self, outlet: _Outlet, row: HandsetMessage, segments: int, fate: Fate, now_ms: int) -> None:
-        if fate.shown:
-            handset = self.handsets.find(row.handset)
-            if handset is not None and handset.power is Power.OFF:
-                self._hold(outlet, row, segments, fate, handset)
-                return
-            self.handsets.show(row)
+    def _deliver(self, outlet: Outlet, row: HandsetMessage, segments: int, fate: Fate, now_ms: int) -> None:
+        if not fate.shown:
+            self._plan_unseen(_Unseen(outlet, row, segments, fate), now_ms)
+            return
+        handset = self.handsets.find(row.handset)
+        if handset is not None and handset.power is Power.OFF:
+            self._hold(_Unseen(outlet, row, segments, fate), handset)
+            return
+        self.handsets.show(row)
         for planned in fate.receipts:
             self._plan.add(now_ms + planned.delay_ms, self._emit, outlet, row, segments, planned)
 
-    def _hold(
-        self, outlet: _Outlet, row: HandsetMessage, segments: int, fate: Fate, handset: Handset
-    ) -> None:
-        if not self.handsets.hold(handset, partial(self._arrive, outlet, row, segments, fate)):
+    def _hold(self, unseen: _Unseen, handset: Handset) -> None:
+        """Keep a message for a handset that is off."""
+        arrive = partial(self._arrive, unseen)
+        if self.handsets.hold(handset, arrive):
+            unseen.arrive = arrive
+            self._unseen[unseen.row.network_id] = unseen
+        else:
             full = scenario.failed(scenario.HANDSET_FULL, self._delay_ms)
-            self._deliver(outlet, row, segments, full, self._clock.now_ms())
+            self._deliver(unseen.outlet, unseen.row, unseen.segments, full, self._clock.now_ms())
 
-    def _arrive(self, outlet: _Outlet, row: HandsetMessage, segments: int, fate: Fate) -> None:
-        self._deliver(outlet, row, segments, fate, self._clock.now_ms())
+    def _arrive(self, unseen: _Unseen) -> None:
+        del self._unseen[unseen.row.network_id]
+        self._deliver(unseen.outlet, unseen.row, unseen.segments, unseen.fate, self._clock.now_ms())
+
+    def _plan_unseen(self, unseen: _Unseen, now_ms: int) -> None:
+        """Receipts of a message that is never shown. They do not come if it is withdrawn before."""
+        receipts = unseen.fate.receipts
+        if receipts:
+            self._unseen[unseen.row.network_id] = unseen
+        for planned in receipts:
+            last = planned is receipts[-1]
+            self._plan.add(now_ms + planned.delay_ms, self._emit_unseen, unseen, planned, last)
+
+    def _emit_unseen(self, unseen: _Unseen, planned: PlannedReceipt, last: bool) -> None:
+        if self._unseen.get(unseen.row.network_id) is not unseen:
+            return
+        if last:
+            del self._unseen[unseen.row.network_id]
+        self._emit(unseen.outlet, unseen.row, unseen.segments, planned)
+
+    # ---- second thoughts of the sender ----
+
+    def withdraw(self, network_id: str) -> bool:
+        """Delete a message that no handset has shown; a receipt will say so. False if it cannot be any more.
+
+        Nothing of this survives a restart: what was deleted comes again with the rows of the ledger.
+        """
+        unseen = self._unseen.pop(network_id, None)
+        if unseen is None:
+            return False
+        if unseen.arrive is not None:
+            self.handsets.let_go(unseen.row.handset, unseen.arrive)
+        (deleted,) = scenario.deleted(self._delay_ms).receipts
+        due_ms = self._clock.now_ms() + deleted.delay_ms
+        self._plan.add(due_ms, self._emit, unseen.outlet, unseen.row, unseen.segments, deleted)
+        return True
+
+    def rewrite(self, network_id: str, change: Callable[[HandsetMessage], HandsetMessage]) -> bool:
+        """Change a message that no handset has shown, but not its fate. False if it cannot be any more."""
+        unseen = self._unseen.get(network_id)
+        if unseen is None:
+            return False
+        unseen.row = change(unseen.row)
+        return True
+
+    # ---- what people type ----
 
     async def type(
         self,
@@ -309,7 +352,7 @@ class SimulatedNetwork:
         mms = bool(media) or len(participants) > 1
         counted = None if mms else sms.count(text)
         now_ms = self._clock.now_ms()
-        port = next((o.port for o in self._outlets.values() if _is_up(o, now_ms)), None)
+        port = next((o.port for o in self._outlets.values() if o.up(now_ms)), None)
         if port is None:
             raise NoLink("no simulated carrier is up")
         typed = Typed(
@@ -329,13 +372,11 @@ class SimulatedNetwork:
         await self._ledger.record([row])
         return typed.id
 
-    # ---- receipts ----
-
-    def _emit(self, outlet: _Outlet, row: HandsetMessage, segments: int, planned: PlannedReceipt) -> None:
+    def _emit(self, outlet: Outlet, row: HandsetMessage, segments: int, planned: PlannedReceipt) -> None:
         now_ms = self._clock.now_ms()
         words = scenario.carrier_words(planned.error_code)
-        for number, network_id in enumerate(_segment_ids(row.network_id, segments)):
-            outlet.pending.append(
+        outlet.report(
+            [
                 Receipt(
                     carrier_id=outlet.carrier_id,
                     carrier_message_id=network_id,
@@ -348,36 +389,9 @@ class SimulatedNetwork:
                     text=row.text[:20],
                     at_ms=now_ms,
                 )
-            )
-        self._give(outlet)
-
-    def _give(self, outlet: _Outlet) -> None:
-        """Hand pending receipts to the link, as many as it may hold unacknowledged."""
-        pending, unacknowledged, port = outlet.pending, outlet.unacknowledged, outlet.port
-        if port is None:
-            return
-        while pending and len(unacknowledged) < _UNACKNOWLEDGED_MAX:
-            receipt = pending.popleft()
-            future = port.receipt(receipt)
-            unacknowledged[future] = receipt
-            future.add_done_callback(outlet.acknowledged)
-
-    def _acknowledged(self, outlet: _Outlet, future: "asyncio.Future[None]") -> None:
-        receipt = outlet.unacknowledged.pop(future)
-        if future.cancelled() or future.exception() is not None:
-            self._plan.add(self._clock.now_ms() + _AGAIN_MS, self._repeat, outlet, receipt)
-        if outlet.pending:
-            self._give(outlet)
-
-    def _repeat(self, outlet: _Outlet, receipt: Receipt) -> None:
-        outlet.pending.append(receipt)
-        self._give(outlet)
-
-
-def _is_up(outlet: _Outlet, now_ms: int) -> bool:
-    refuses = outlet.refuses
-    broken = refuses is not None and refuses.answer is Answer.DOWN and refuses.until_ms > now_ms
-    return outlet.port is not None and not broken
+                for number, network_id in enumerate(_segment_ids(row.network_id, segments))
+            ]
+        )
 
 
 def _speaking(fates: Sequence[Fate]) -> Fate:

@@ -24,14 +24,15 @@ from trebuchet.protocols.smpp.constants import (
     Status,
     Ton,
 )
-from trebuchet.protocols.smpp.pdu import DataSm, DeliverSm, SubmitSm
+from trebuchet.protocols.smpp.pdu import DataSm, DeliverSm, ReplaceSm, SubmitSm
 from trebuchet.protocols.smpp.tlv import Tag
 from trebuchet.simulator.base import Typed
 from trebuchet.simulator.smsc_settings import IdStyle, LongStyle, SmscSettings
+from trebuchet.storage.base import HandsetMessage
 
 Submit = SubmitSm | DataSm
 
-_STATES: Final = {
+STATES: Final = {
     ReceiptState.ENROUTE: MessageState.ENROUTE,
     ReceiptState.ACCEPTED: MessageState.ACCEPTED,
     ReceiptState.DELIVERED: MessageState.DELIVERED,
@@ -94,6 +95,13 @@ def hear(pdu: Submit) -> Heard:
         registered_delivery=pdu.registered_delivery,
         user_reference=int.from_bytes(reference) if reference else None,
     )
+
+
+def text_of(pdu: ReplaceSm, coding: int) -> str:
+    """The text of a replace_sm, which is in the data_coding of the message that it replaces."""
+    body = pdu.short_message or tlv.first(pdu.tlvs, Tag.MESSAGE_PAYLOAD) or b""
+    text = sms.decode(body, coding)
+    return body.hex() if text is None else text
 
 
 def _part(
@@ -212,6 +220,15 @@ def wants_receipt(receipt: Receipt) -> bool:
     return asked != 0 and (asked != RECEIPT_ON_SUCCESS or delivered)
 
 
+def rewritten(row: HandsetMessage, text: str, registered_delivery: int) -> HandsetMessage:
+    """A message of the network with another text, and the receipts that are asked for now."""
+    of, _, recipient = row.reference.rpartition("/")
+    message_id, _, reference = of.split("~")
+    return msgspec.structs.replace(
+        row, text=text, reference=f"{message_id}~{registered_delivery}~{reference}/{recipient}"
+    )
+
+
 def _asked(receipt: Receipt) -> tuple[int, int | None]:
     """registered_delivery and user_message_reference of the submit, from the id that `message` gave it."""
     _, registered, reference = (receipt.reference or "~1~").split("/", 1)[0].split("~")
@@ -220,7 +237,7 @@ def _asked(receipt: Receipt) -> tuple[int, int | None]:
 
 def deliver_receipt(receipt: Receipt, settings: SmscSettings) -> DeliverSm:
     """A receipt as this SMSC writes them. The handset is the source, as if it had answered."""
-    state = _STATES[receipt.state]
+    state = STATES[receipt.state]
     _, message_id = ids(receipt.carrier_message_id, settings.ids)
     moment = iso_ms(receipt.at_ms)
     date = "".join(character for character in moment[:19] if character.isdigit())

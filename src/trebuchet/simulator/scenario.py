@@ -84,6 +84,11 @@ def failed(code: int, delay_ms: int, state: ReceiptState = ReceiptState.UNDELIVE
     return Fate(Answer.ACCEPTED, (PlannedReceipt(delay_ms, state, code),), shown=False)
 
 
+def deleted(delay_ms: int) -> Fate:
+    """Accepted, never shown, and reported as deleted."""
+    return failed(5650, delay_ms, ReceiptState.DELETED)
+
+
 def _refused(code: int, _: int) -> Fate:
     return _not_taken(Answer.REFUSED, error_code=code)
 
@@ -121,7 +126,7 @@ _HAPPENINGS: Final[tuple[tuple[str, str, int, str, _Effect], ...]] = (
     ("expired", "", 0, "The receipt says EXPIRED: fails with 5650.",
      lambda _, ms: failed(5650, ms, ReceiptState.EXPIRED)),
     ("deleted", "", 0, "The receipt says DELETED: fails with 5650.",
-     lambda _, ms: failed(5650, ms, ReceiptState.DELETED)),
+     lambda _, ms: deleted(ms)),
     ("rejected", "", 0, "The receipt says REJECTD: fails with 4750.",
      lambda _, ms: failed(4750, ms, ReceiptState.REJECTED)),
     ("unknown", "", 0, "The receipt says UNKNOWN: fails with 9999.",

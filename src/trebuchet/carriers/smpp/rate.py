@@ -1,4 +1,4 @@
-"""How fast a bind may submit: a limit that is given, and what throttling makes of it. The clock is an argument.
+"""How fast a link may submit: a limit that is given, and what throttling makes of it. The clock is an argument.
 
 Additive increase, multiplicative decrease: an SMSC that throttles gets a pause and half the rate; each ten
 seconds without it give a tenth back, up to the limit.
@@ -14,12 +14,12 @@ _FORGIVEN_MS: Final = 10_000  # throttled again within this time: a longer pause
 _RECOVERY_MS: Final = 10_000
 _RECOVERY: Final = 1.1
 _UNLIMITED: Final = 1_000_000  # what `allowance` says when there is no limit
-_MEASURE_MS: Final = 2_000  # over which the rate of an unlimited bind is measured
+_MEASURE_MS: Final = 2_000  # over which the rate of an unlimited link is measured
 _LOWEST_PER_S: Final = 1.0
 
 
 class Rate:
-    """Segments per second of one bind; `limit_per_s` 0 is none, until the SMSC throttles."""
+    """Segments per second of all binds of a link; `limit_per_s` 0 is none, until the SMSC throttles."""
 
     __slots__ = (
         "_burst_ms",
@@ -52,7 +52,7 @@ class Rate:
 
     def allowance(self, now_ms: int) -> int:
         """How many segments may go out now."""
-        if now_ms < self._paused_until_ms:
+        if self.resting(now_ms):
             return 0
         if self.current is None:
             return _UNLIMITED
@@ -85,17 +85,17 @@ class Rate:
 
     def throttled(self, now_ms: int) -> None:
         """The SMSC said that it was too fast. Many answers of one moment count once."""
-        if now_ms < self._paused_until_ms:
+        if self.resting(now_ms):
             return
         again = now_ms - self._throttled_ms < _FORGIVEN_MS + self._pause_ms
         self._pause_ms = min(self._pause_ms * 2, _PAUSE_MAX_MS) if again else _PAUSE_FIRST_MS
         self._throttled_ms = now_ms
-        self.pause(now_ms, self._pause_ms)
+        self._paused_until_ms = now_ms + self._pause_ms
         self._slow_down(now_ms)
 
-    def pause(self, now_ms: int, by_ms: int) -> None:
-        """Nothing goes out for a while."""
-        self._paused_until_ms = max(self._paused_until_ms, now_ms + by_ms)
+    def resting(self, now_ms: int) -> bool:
+        """Whether it pauses, because the SMSC throttled."""
+        return now_ms < self._paused_until_ms
 
     def answered(self, now_ms: int) -> None:
         """A submit was taken: the rate recovers with time."""

@@ -1,7 +1,7 @@
 """What an SMPP carrier's record may say. Units are in the names; everything but host and system_id has a default."""
 
-import re
 from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import ip_network
 from typing import Annotated, Any, Final, Literal
 
@@ -11,6 +11,7 @@ from msgspec import Meta
 from trebuchet.carriers.secrets import hidden, kept
 from trebuchet.carriers.smpp import quirks, receipterrors
 from trebuchet.carriers.smpp.addresses import NumberClass, Rule
+from trebuchet.protocols.smpp.pattern import Pattern, compile_pattern
 
 _SECRETS: Final = ("password",)
 _BINDS_MAX: Final = 16
@@ -102,7 +103,7 @@ class SmppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     # what comes in
     receipt_errors: Literal["generic", "gsm", "generic3", "bandwidth"] = "generic"
     receipt_ids: Literal["auto", "same", "padded", "hex-decimal", "decimal-hex"] = "auto"
-    receipt_pattern: Annotated[str, Meta(max_length=_PATTERN_MAX)] = ""
+    receipt_pattern: Annotated[str, Meta(max_length=_PATTERN_MAX)] = ""  # see protocols.smpp.pattern
     accepted_is_final: bool = False  # for carriers that never report more than ACCEPTD
     unknown_is_delivered: bool = False
     spoofable_text_receipts: bool = False  # receipts without esm_class: a handset could type one
@@ -121,7 +122,8 @@ class SmppSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         return {int(status, 0): meaning for status, meaning in self.status_map.items()}
 
     @property
-    def pattern(self) -> re.Pattern[str] | None:
+    def pattern(self) -> Pattern | None:
+        """`receipt_pattern`, ready for use."""
         return _compiled(self.receipt_pattern) if self.receipt_pattern else None
 
 
@@ -132,8 +134,11 @@ def parse_settings(settings: dict[str, Any]) -> SmppSettings:
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from None
     receipterrors.load(parsed.receipt_errors)
-    if parsed.receipt_pattern and "id" not in _compiled(parsed.receipt_pattern).groupindex:
-        raise ValueError("receipt_pattern: needs a group named `id`, such as (?P<id>[0-9a-f]+)")
+    if parsed.receipt_pattern:
+        try:
+            _compiled(parsed.receipt_pattern)
+        except ValueError as error:
+            raise ValueError(f"receipt_pattern: {error}") from None
     for network in parsed.outbind_from:
         try:
             ip_network(network)
@@ -169,8 +174,5 @@ def keep_secrets(settings: Mapping[str, Any], stored: Mapping[str, Any]) -> dict
     return kept(settings, stored, _SECRETS)
 
 
-def _compiled(pattern: str) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern)
-    except (re.error, OverflowError) as error:  # the latter for a repetition without end
-        raise ValueError(f"receipt_pattern: {error}") from None
+# Asked for with each receipt.
+_compiled = lru_cache(maxsize=64)(compile_pattern)

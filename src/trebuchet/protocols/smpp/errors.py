@@ -1,8 +1,11 @@
-"""What can be wrong with a PDU: the peer's fault when reading, the caller's when writing; retrying does not help.
+"""What can be wrong with a PDU: the peer's fault when reading, the caller's when writing.
+
+Retrying helps with a Refusal only.
 
     SmppError                base; a ValueError, since protocols know nothing of the gateway
     ├── DecodeError          a PDU that cannot be read; recoverable: answer it, the session goes on
     ├── FramingError         a length that cannot be; unrecoverable: nothing after it can be found, close
+    ├── Refusal              a request that may not go out now
     ├── EncodeError          a field of ours that its place on the wire does not hold
     └── MalformedTime        a text that is no time of SMPP
 
@@ -37,6 +40,10 @@ def malformed(frame: bytes, status: int, reason: str) -> DecodeError:
     """What is wrong with `frame`, of which the header at least is there."""
     _, command, _, sequence = _header_at(frame)
     return DecodeError(status, command, sequence, reason)
+
+
+class Refusal(SmppError):
+    """A request of ours that may not go out: the window is full, or the state does not allow it."""
 
 
 class FramingError(SmppError):

@@ -16,6 +16,9 @@ HIDDEN: Final = "•••"  # in place of a password
 
 Tlvs = tuple[tuple[int, bytes], ...]
 
+# The class of each command_id that we know: every class below that has one enters itself.
+CLASSES: Final[dict[int, type["Pdu"]]] = {}
+
 
 class Pdu(msgspec.Struct, kw_only=True, gc=False):
     """What every PDU has. `status` is 0 in requests; `sequence` is the request's in its response."""
@@ -25,6 +28,11 @@ class Pdu(msgspec.Struct, kw_only=True, gc=False):
     sequence: int = 0
     status: int = 0
     tlvs: Tlvs = ()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "COMMAND" in cls.__dict__:
+            CLASSES[int(cls.COMMAND)] = cls
 
     def response(self, status: int = 0, **fields: Any) -> "Pdu":
         """The response to this request, with its sequence. A generic_nack if it has none of its own."""
@@ -364,46 +372,6 @@ class CancelBroadcastSm(Pdu, kw_only=True, gc=False):
 
 class CancelBroadcastSmResp(Pdu, kw_only=True, gc=False):
     COMMAND = Command.CANCEL_BROADCAST_SM_RESP
-
-
-_ALL: Final[tuple[type[Pdu], ...]] = (
-    GenericNack,
-    BindReceiver,
-    BindReceiverResp,
-    BindTransmitter,
-    BindTransmitterResp,
-    QuerySm,
-    QuerySmResp,
-    SubmitSm,
-    SubmitSmResp,
-    DeliverSm,
-    DeliverSmResp,
-    Unbind,
-    UnbindResp,
-    ReplaceSm,
-    ReplaceSmResp,
-    CancelSm,
-    CancelSmResp,
-    BindTransceiver,
-    BindTransceiverResp,
-    Outbind,
-    EnquireLink,
-    EnquireLinkResp,
-    SubmitMulti,
-    SubmitMultiResp,
-    AlertNotification,
-    DataSm,
-    DataSmResp,
-    BroadcastSm,
-    BroadcastSmResp,
-    QueryBroadcastSm,
-    QueryBroadcastSmResp,
-    CancelBroadcastSm,
-    CancelBroadcastSmResp,
-)
-
-# The class of each command_id that we know.
-CLASSES: Final[dict[int, type[Pdu]]] = {int(kind.COMMAND): kind for kind in _ALL}
 
 
 def response_to(command: int, sequence: int, status: int) -> Pdu | None:

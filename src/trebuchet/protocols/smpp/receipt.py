@@ -14,6 +14,7 @@ import msgspec
 
 from trebuchet.protocols.smpp import tlv
 from trebuchet.protocols.smpp.constants import INTERMEDIATE, RECEIPT, TYPE_MASK, MessageState
+from trebuchet.protocols.smpp.pattern import Pattern
 from trebuchet.protocols.smpp.tlv import Tag
 
 _TEXT_MAX: Final = 1024  # characters that are looked at: a receipt has some two hundred
@@ -112,14 +113,13 @@ def parse(
     tlvs: tuple[tuple[int, bytes], ...] = (),
     *,
     intermediate: bool = False,
-    pattern: re.Pattern[str] | None = None,
+    pattern: Pattern | None = None,
 ) -> Fields | None:
     """What text and optional parameters say; None if they name no message or no state.
 
-    `pattern` replaces the conventional form; its named groups are id, stat, err, sub, dlvrd, submit_date, done_date
-    and text, all but the first optional.
+    `pattern` replaces the conventional form.
     """
-    found = _by_pattern(pattern, text) if pattern is not None else _scan(text[:_TEXT_MAX])
+    found = (pattern.read if pattern is not None else _scan)(text[:_TEXT_MAX])
     message_id = _parameter_text(tlvs, Tag.RECEIPTED_MESSAGE_ID) or found.get("id", "")[:_ID_MAX] or None
     stat = found.get("stat", "")
     state = _state(tlvs, stat)
@@ -139,11 +139,6 @@ def parse(
         user_reference=_parameter_reference(tlvs),
         intermediate=intermediate,
     )
-
-
-def _by_pattern(pattern: re.Pattern[str], text: str) -> dict[str, str]:
-    match = pattern.search(text[:_TEXT_MAX])
-    return {name: value for name, value in match.groupdict().items() if value} if match else {}
 
 
 def _scan(text: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ import msgspec
 
 from trebuchet.protocols.smpp import codec, pdu, tlv
 from trebuchet.protocols.smpp.constants import RESPONSE, Command, Status, status_name
-from trebuchet.protocols.smpp.errors import DecodeError, SmppError
+from trebuchet.protocols.smpp.errors import DecodeError, Refusal
 from trebuchet.protocols.smpp.events import (
     BindRefused,
     BindRequested,
@@ -30,6 +30,7 @@ from trebuchet.protocols.smpp.events import (
 )
 from trebuchet.protocols.smpp.framing import Framer
 from trebuchet.protocols.smpp.states import BINDS, BOUND, BOUND_BY, LEGAL, UNANSWERED, Role, State
+from trebuchet.protocols.smpp.timers import Moments, Timers, ends, enquiry_due_ms
 
 __all__ = [
     "LEGAL",
@@ -53,22 +54,6 @@ __all__ = [
 
 SEQUENCE_MAX = 0x7FFF_FFFF
 _MISSES_MAX = 2  # enquire_links without an answer before the session counts as dead
-
-
-class Timers(msgspec.Struct, frozen=True, kw_only=True):
-    """Milliseconds; 0 switches one off."""
-
-    bind_ms: int = 30_000  # from the connection to the bind (SMSC) or its answer (ESME)
-    enquire_link_ms: int = 30_000  # nothing came in for this long: ask whether the peer is there
-    enquire_answer_ms: int = 15_000
-    response_ms: int = 60_000  # a request without an answer: its outcome is unknown
-    progress_ms: int = 120_000  # requests are out and none has been answered: the session is stuck
-    inactivity_ms: int = 0  # nothing but enquire_link came in
-    unbind_ms: int = 5_000
-
-
-class Refusal(SmppError):
-    """A request of ours that may not go out: the window is full, or the state does not allow it."""
 
 
 class _Waiting(msgspec.Struct, gc=False):
@@ -109,15 +94,10 @@ class Session:
         self._sequence = 0
         self._waiting: dict[int, _Waiting] = {}  # oldest first
         self._unanswered = 0  # requests of the peer that wait for `respond`
-        self._began_ms = now_ms
-        self._heard_ms = now_ms  # when anything came in
-        self._active_ms = now_ms  # when anything but enquire_link came in
-        self._progress_ms: int | None = None  # since when requests are out and none has been answered
-        self._enquiries = 0  # without an answer
-        self._enquired_ms = 0
+        self._moments = Moments(began_ms=now_ms, heard_ms=now_ms, active_ms=now_ms)
         self._binding: tuple[int, int] | None = None  # sequence and command of our bind
         self._asked_to_bind = False  # the peer's bind waits for `accept_bind` or `refuse_bind`
-        self._unbinding: tuple[int, int] | None = None  # sequence of our unbind, and when it was sent
+        self._unbinding: int | None = None  # sequence of our unbind
         self._peer = Role.SMSC if role is Role.ESME else Role.ESME
 
     # ---- what the driver asks ----
@@ -154,7 +134,13 @@ class Session:
         """When `tick` is wanted. It may be called sooner, and must be asked again after every call."""
         if self.state is State.CLOSED:
             return None
-        return min((due for due, _ in self._deadlines()), default=None)
+        due = [due_ms for due_ms, _ in ends(self._timers, self.state, self._moments)]
+        if self._waiting and self._timers.response_ms:
+            due.append(next(iter(self._waiting.values())).sent_ms + self._timers.response_ms)
+        enquiry_ms = enquiry_due_ms(self._timers, self.state, self._moments)
+        if enquiry_ms is not None:
+            due.append(enquiry_ms)
+        return min(due, default=None)
 
     def tick(self, now_ms: int) -> list[Event]:
         """Do what is due. Returns what the driver must know."""
@@ -162,17 +148,13 @@ class Session:
         if self.state is State.CLOSED:
             return events
         self._expire_requests(now_ms, events)
-        for due_ms, reason in self._deadlines():
-            if due_ms <= now_ms and reason:
+        for due_ms, reason in ends(self._timers, self.state, self._moments):
+            if due_ms <= now_ms:
                 self._close(reason, events)
                 return events
-        if self._enquiry_due_ms() is not None and (self._enquiry_due_ms() or 0) <= now_ms:
-            if self._enquiries >= _MISSES_MAX:
-                self._close("the peer does not answer enquire_link", events)
-                return events
-            self._enquiries += 1
-            self._enquired_ms = now_ms
-            self._put(pdu.EnquireLink(sequence=self._next_sequence()))
+        enquiry_ms = enquiry_due_ms(self._timers, self.state, self._moments)
+        if enquiry_ms is not None and enquiry_ms <= now_ms:
+            self._enquire(now_ms, events)
         return events
 
     # ---- what the driver does ----
@@ -222,8 +204,8 @@ class Session:
                 self.state = State.OUTBOUND
             return octets
         self._waiting[request.sequence] = _Waiting(request.COMMAND, context, now_ms)
-        if self._progress_ms is None:
-            self._progress_ms = now_ms
+        if self._moments.progress_ms is None:
+            self._moments.progress_ms = now_ms
         return octets
 
     def respond(self, response: pdu.Pdu) -> bytes:
@@ -242,7 +224,8 @@ class Session:
         if self.state in BOUND and self._unbinding is None:
             request = pdu.Unbind(sequence=self._next_sequence())
             self._put(request)
-            self._unbinding = (request.sequence, now_ms)
+            self._unbinding = request.sequence
+            self._moments.unbinding_ms = now_ms
 
     def receive(self, data: bytes, now_ms: int) -> list[Event]:
         """Octets came in. Returns what the driver must do, in order."""
@@ -252,8 +235,8 @@ class Session:
                 return events
             if self.watch is not None:
                 self.watch("in", octets)
-            self._heard_ms = now_ms
-            self._enquiries = 0
+            self._moments.heard_ms = now_ms
+            self._moments.enquiries = 0
             try:
                 message = codec.decode(octets)
             except DecodeError as error:
@@ -283,7 +266,7 @@ class Session:
         if command == Command.ENQUIRE_LINK:
             self._put(message.response())
             return
-        self._active_ms = now_ms
+        self._moments.active_ms = now_ms
         again = command in BINDS and self._asked_to_bind
         if again or command not in LEGAL[self._peer, self.state]:
             when = "a bind waits" if again else self.state.value
@@ -319,14 +302,14 @@ class Session:
         waiting = self._waiting.get(message.sequence)
         if waiting is not None and message.COMMAND in (waiting.command | RESPONSE, Command.GENERIC_NACK):
             del self._waiting[message.sequence]
-            self._active_ms = now_ms
-            self._progress_ms = now_ms if self._waiting else None
+            self._moments.active_ms = now_ms
+            self._moments.progress_ms = now_ms if self._waiting else None
             events.append(Response(message, octets, waiting.context, now_ms - waiting.sent_ms))
         elif message.COMMAND == Command.ENQUIRE_LINK_RESP:
             return
         elif self._binding is not None and message.sequence == self._binding[0]:
             self._bind_answered(message, self._binding[1], events)
-        elif self._unbinding is not None and message.sequence == self._unbinding[0]:
+        elif self._unbinding == message.sequence:
             self.state = State.UNBOUND
             self._close("unbound", events, fault=False)
         else:
@@ -352,7 +335,7 @@ class Session:
         if error.command & RESPONSE:
             waiting = self._waiting.pop(error.sequence, None)
             if waiting is not None:
-                self._progress_ms = self._heard_ms if self._waiting else None
+                self._moments.progress_ms = self._moments.heard_ms if self._waiting else None
                 events.append(Unanswered(waiting.context, f"its answer cannot be read: {error.reason}"))
         else:
             response = pdu.response_to(error.command, error.sequence, error.status)
@@ -383,32 +366,15 @@ class Session:
 
     # ---- time ----
 
-    def _deadlines(self) -> list[tuple[int, str]]:
-        """What becomes due when. With a reason: the session ends then."""
-        timers = self._timers
-        found: list[tuple[int, str]] = []
-        if self.state in (State.OPEN, State.OUTBOUND) and timers.bind_ms:
-            found.append((self._began_ms + timers.bind_ms, "no bind in time"))
-        if self._unbinding is not None and timers.unbind_ms:
-            found.append((self._unbinding[1] + timers.unbind_ms, "no answer to unbind"))
-        if self._progress_ms is not None and timers.progress_ms:
-            found.append((self._progress_ms + timers.progress_ms, "requests are out and none is answered"))
-        if self.state in BOUND and timers.inactivity_ms:
-            found.append((self._active_ms + timers.inactivity_ms, "nothing happened for too long"))
-        if self._waiting and timers.response_ms:
-            oldest = next(iter(self._waiting.values()))
-            found.append((oldest.sent_ms + timers.response_ms, ""))
-        enquiry = self._enquiry_due_ms()
-        if enquiry is not None:
-            found.append((enquiry, ""))
-        return found
-
-    def _enquiry_due_ms(self) -> int | None:
-        if self.state not in BOUND or not self._timers.enquire_link_ms:
-            return None
-        if self._enquiries:
-            return self._enquired_ms + self._timers.enquire_answer_ms
-        return self._heard_ms + self._timers.enquire_link_ms
+    def _enquire(self, now_ms: int, events: list[Event]) -> None:
+        """Ask whether the peer is there, unless it did not answer that before."""
+        moments = self._moments
+        if moments.enquiries >= _MISSES_MAX:
+            self._close("the peer does not answer enquire_link", events)
+            return
+        moments.enquiries += 1
+        moments.enquired_ms = now_ms
+        self._put(pdu.EnquireLink(sequence=self._next_sequence()))
 
     def _expire_requests(self, now_ms: int, events: list[Event]) -> None:
         if not self._timers.response_ms:
@@ -428,5 +394,5 @@ class Session:
 
     def _give_up(self, reason: str, events: list[Event]) -> None:
         waiting, self._waiting = self._waiting, {}
-        self._progress_ms = None
+        self._moments.progress_ms = None
         events.extend(Unanswered(entry.context, reason) for entry in waiting.values())
