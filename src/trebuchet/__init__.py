@@ -18,6 +18,7 @@ simulator          the pretend network: scenario, handsets, its API
 admin              provisioning and operations API
 housekeeping       expiry, receipt time-outs, retention
 webclient          the one outbound HTTP client
+webserver          the HTTP server around the applications
 smtp               mail between relays, both ways
 settings · errors · clock · telemetry · feed
 app                builds all of it; cli runs it

@@ -18,13 +18,14 @@ from trebuchet.accept import Acceptor, AcceptSettings
 from trebuchet.admin import app as admin
 from trebuchet.admin import bootstrap
 from trebuchet.admin import openapi as admin_openapi
+from trebuchet.admin.answers import problem_answer
 from trebuchet.admin.app import BearerGuard
 from trebuchet.admin.context import AdminContext, LinkStatus
 from trebuchet.admin.secrets import new_secret
 from trebuchet.api import app as api
+from trebuchet.api import problems
 from trebuchet.api.create import CreateMessage
 from trebuchet.api.hot import make_protocol
-from trebuchet.api.server import HttpServer, is_loopback, listen, url_of
 from trebuchet.callbacks.deliver import CallbackPolicy, Callbacks
 from trebuchet.carriers import CARRIERS, check_settings, kind_of
 from trebuchet.carriers import build as build_link
@@ -56,6 +57,7 @@ from trebuchet.storage.base import Create, DueWork, HandsetMessage, RecordHandse
 from trebuchet.supervisor import Supervisor
 from trebuchet.telemetry import Telemetry
 from trebuchet.webclient import AddressRules, WebClient
+from trebuchet.webserver import HttpServer, is_loopback, listen, url_of
 
 if TYPE_CHECKING:
     from trebuchet.simulator.smsc import Smsc
@@ -449,7 +451,9 @@ class Gateway:
         protocol = make_protocol(
             create, self.settings.api.max_body_bytes, self.settings.server.head_timeout_s, self.telemetry
         )
-        self._server = HttpServer(application, protocol, grace_s=self.settings.server.shutdown_grace_s / 2)
+        grace_s = self.settings.server.shutdown_grace_s / 2
+        stopping = problem_answer(problems.stopping())
+        self._server = HttpServer(application, protocol, grace_s=grace_s, stopping=stopping)
         await self._server.start(sock)
 
     def _more_routes(self) -> list[BaseRoute]:

@@ -257,6 +257,15 @@ async def test_a_kept_connection_that_breaks_within_an_answer_is_not_replaced() 
     assert peer.connections == 1
 
 
+async def test_what_must_not_be_repeated_goes_over_a_connection_of_its_own() -> None:
+    """A kept one might close just as it is used: nobody could say whether the peer has the request."""
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    async with answering(answer) as peer, client() as made:
+        for _ in range(2):
+            await made.post(peer.url, b"", (), timeout_s=10, answer_max=10, repeatable=False)
+    assert peer.connections == 2
+
+
 async def test_a_replacement_that_closes_too_is_an_error() -> None:
     """There is one replacement, not a chain of them."""
     peer = Peer()

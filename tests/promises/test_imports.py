@@ -26,6 +26,7 @@ LEVELS = {
     "settings": 1,
     "simulator": 1,
     "webclient": 1,
+    "webserver": 1,
     "smtp": 1,
     "accept": 2,
     "media": 2,

@@ -213,7 +213,7 @@ class _Station:
         from starlette.applications import Starlette
         from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-        from trebuchet.api.server import HttpServer, listen, url_of
+        from trebuchet.webserver import HttpServer, listen, url_of
         from trebuchet.simulator import api
 
         sock = listen("127.0.0.1", self._http_port)

@@ -112,19 +112,22 @@ class WebClient:
         *,
         timeout_s: float,
         answer_max: int,
+        repeatable: bool = True,
     ) -> Answer:
         """POST `body` and return the answer, whatever its status.
 
         `timeout_s` covers everything: a turn, resolution, connecting, TLS, the whole answer. Of the answer's
         body `answer_max` octets are kept; 64 KiB more are read and dropped, then the connection is closed.
         Host and Content-Length are set here; `headers` are the caller's others. A kept connection that
-        turns out closed is replaced once, so the peer may see a request twice. Cancelling closes the
-        connection. Raises a WebError when there is no answer, ValueError when a header is not one line.
+        turns out closed is replaced once, so the peer may see a request twice, unless `repeatable` is False:
+        then a new connection is made. Cancelling closes the connection. Raises a WebError when there is no
+        answer (see `WebError.asked`), ValueError when a header is not one line.
         """
         target, key, head = _prepare(url)
         octets = _post_request(head, headers, body)
         started_s = self._loop.time()
-        return await self._answer(target, key, Request(octets, started_s, started_s + timeout_s, answer_max))
+        request = Request(octets, started_s, started_s + timeout_s, answer_max, repeatable=repeatable)
+        return await self._answer(target, key, request)
 
     async def get(
         self,
@@ -214,7 +217,7 @@ class WebClient:
             raise TimedOut(f"no connection to {target.peer} came free within {waited_s:g} s") from None
 
     async def _ask(self, origin: _Origin, target: Target, request: Request) -> Answer:
-        while origin.idle:
+        while origin.idle and request.repeatable:
             connection = origin.idle.pop()
             self._idle_count -= 1
             if connection.closed:

@@ -47,6 +47,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     whole_only: bool = False
     """Whether a successful answer that is encoded or longer than `answer_max` is an error, found as early as
     can be, rather than a body cut short."""
+    repeatable: bool = True
+    """Whether it may go to a kept connection, which may be closed by the time that it is written."""
 
 
 class Connection(asyncio.Protocol):
@@ -101,7 +103,7 @@ class Connection(asyncio.Protocol):
     def expire(self) -> None:
         """The deadline has come: fail the request under way, or end the idle connection."""
         waited_s = self.deadline_s - self._started_s
-        self.fail(TimedOut(f"no complete answer from {self.peer} within {waited_s:g} s"))
+        self.fail(TimedOut(f"no complete answer from {self.peer} within {waited_s:g} s", asked=True))
 
     def fail(self, error: WebError) -> None:
         """Close, and give `error` to the request under way, if there is one. May be called twice."""

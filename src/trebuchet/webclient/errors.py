@@ -17,7 +17,9 @@ from trebuchet.errors import TrebuchetError
 
 
 class WebError(TrebuchetError):
-    """A request over HTTP brought no answer."""
+    """A request over HTTP brought no answer. `asked` says whether the peer may have it all the same."""
+
+    asked = False
 
 
 class UrlRefused(WebError):
@@ -45,20 +47,32 @@ class TlsFailed(WebError):
 
 
 class TimedOut(WebError):
-    """The answer was not complete in the time given."""
+    """The answer was not complete in the time given. `asked`: the request had been written by then."""
+
+    def __init__(self, reason: str, *, asked: bool = False) -> None:
+        super().__init__(reason)
+        self.asked = asked
 
 
 class AnswerMalformed(WebError):
     """What came back is not an HTTP answer, or is out of bounds."""
 
+    asked = True
+
 
 class RedirectRefused(WebError):
     """The answer redirects too often, or from https to http."""
+
+    asked = True
 
 
 class TooLarge(WebError):
     """The answer's body has more octets than the caller takes."""
 
+    asked = True
+
 
 class ConnectionLost(WebError):
     """The connection closed before the answer was complete."""
+
+    asked = True

@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn in our event loop, with our protocol and without its signal handlers."""
+"""The HTTP server: uvicorn in our event loop, without its signal handlers."""
 
 import asyncio
 import socket
@@ -6,22 +6,34 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import uvicorn
-from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from trebuchet.api.problems import stopping
 
 _KEEP_ALIVE_S = 75
 
 
 class HttpServer:
-    """Answers requests from `start` to `stop`; each once."""
+    """Answers requests from `start` to `stop`; each once.
 
-    def __init__(self, application: Starlette, protocol: type[asyncio.Protocol], *, grace_s: float) -> None:
+    `stopping` is the answer to a request that a stop waits for no longer. TLS is spoken if there is a certificate
+    file; raises OSError and ssl.SSLError if it cannot be used.
+    """
+
+    def __init__(
+        self,
+        application: ASGIApp,
+        protocol: type[asyncio.Protocol],
+        *,
+        grace_s: float,
+        stopping: Response | None = None,
+        certificate_file: str = "",
+        key_file: str = "",
+    ) -> None:
         config = uvicorn.Config(
-            _told_of_the_end(application),
+            _told_of_the_end(application, stopping or Response(status_code=503)),
             http=protocol,
+            ssl_certfile=certificate_file or None,
+            ssl_keyfile=key_file or None,
             loop="none",
             lifespan="off",
             ws="none",
@@ -62,7 +74,7 @@ class _Server(uvicorn.Server):
         self.answering.set()
 
 
-def _told_of_the_end(app: ASGIApp) -> ASGIApp:
+def _told_of_the_end(app: ASGIApp, stopping: Response) -> ASGIApp:
     """Answers 503 to a request that is still under way when a stop waits no longer.
 
     uvicorn cancels it then; of that it would make a trace in the log, and no answer.
@@ -80,11 +92,7 @@ def _told_of_the_end(app: ASGIApp) -> ASGIApp:
             await app(scope, receive, send_on)
         except asyncio.CancelledError:
             if not started:
-                problem = stopping()
-                response = Response(
-                    problem.encode(), problem.status, media_type="application/json;charset=utf-8"
-                )
-                await response(scope, receive, send)
+                await stopping(scope, receive, send)
 
     return told
 
