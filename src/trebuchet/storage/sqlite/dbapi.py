@@ -31,7 +31,7 @@ OLD_VERSION_WARNING = (
     "Open the database with this gateway only, or install pysqlite3"
 )
 
-_STATEMENTS_CACHED = 256
+_STATEMENTS_CACHED = 512
 
 
 def version_warning(version: tuple[int, ...] = _driver.sqlite_version_info) -> str | None:

@@ -177,7 +177,15 @@ def _pdu(delivery: Delivery, receipt: Receipt) -> Pdu:
 
 
 def _segment_update(s: Segment) -> tuple[Any, ...]:
-    return (s.message_id, s.recipient, s.number, s.carrier_message_id, s.state, s.receipt_error, s.receipt_ms)
+    return (
+        s.message_id,
+        s.recipient,
+        s.number,
+        s.carrier_message_id,
+        s.state,
+        s.receipt_error,
+        s.receipt_ms,
+    )
 
 
 def delivery_update(d: Delivery) -> tuple[Any, ...]:
@@ -185,7 +193,7 @@ def delivery_update(d: Delivery) -> tuple[Any, ...]:
     return (
         d.message_id,
         d.recipient,
-        d.state,
+        d.state.value,
         d.error_code,
         d.description,
         d.segments_delivered,

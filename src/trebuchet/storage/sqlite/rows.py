@@ -1,6 +1,7 @@
-"""Rows on their way into the database: as the one parameter of a statement of `statements.py`."""
+"""Rows on their way into the database, into a statement of `statements.py`: many in one step of SQLite."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -8,6 +9,7 @@ import msgspec
 from trebuchet.model.events import Announcement
 from trebuchet.storage.sqlite import statements as sql
 from trebuchet.storage.sqlite.dbapi import Connection
+from trebuchet.storage.sqlite.over import Over
 
 _encode = msgspec.json.Encoder().encode
 
@@ -17,15 +19,32 @@ def rows_parameter(rows: Sequence[Any]) -> str:
     return _encode(rows).decode()
 
 
-def run(connection: Connection, statement: str, rows: Sequence[Any]) -> None:
+def run(connection: Connection, statement: str | Over, rows: Sequence[Any]) -> None:
     """Carry out a statement over rows, if there are any."""
-    if rows:
-        connection.execute(statement, (rows_parameter(rows),))
+    for text, parameters in _steps(statement, rows):
+        connection.execute(text, parameters)
 
 
-def select(connection: Connection, statement: str, keys: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """What a statement finds for keys; nothing without any."""
-    return connection.execute(statement, (rows_parameter(keys),)).fetchall() if keys else []
+def select(connection: Connection, statement: str | Over, keys: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """What a statement finds for keys; nothing without any. An order that it gives holds for each key."""
+    found: list[tuple[Any, ...]] = []
+    for text, parameters in _steps(statement, keys):
+        found += connection.execute(text, parameters).fetchall()
+    return found
+
+
+def _steps(statement: str | Over, rows: Sequence[Any]) -> Iterator[tuple[str, Sequence[Any]]]:
+    """Each step's text and parameters. A text that takes JSON takes all rows at once."""
+    if not rows:
+        return
+    if isinstance(statement, str):
+        yield statement, (rows_parameter(rows),)
+        return
+    values = [statement.values(row) for row in rows] if statement.values is not None else rows
+    start = 0
+    for count in statement.counts(len(rows)):
+        yield statement.text(count), list(chain.from_iterable(values[start : start + count]))
+        start += count
 
 
 def announce(connection: Connection, announcements: Sequence[Announcement]) -> None:

@@ -1,9 +1,12 @@
-"""The hot statements, each over an array of rows in one JSON parameter, compiled once at import.
+"""The statements of the path, each over many rows, compiled once at import.
 
-One step per statement and batch: SQLite releases the interpreter lock during it, so the event loop runs
-beside the database instead of fighting it for the lock row by row (measured with a busy loop beside it:
-1,710 µs per row with executemany, 13 µs with json_each).
+One step per statement and batch, or nearly: SQLite releases the interpreter lock during each, and gets it back late
+when other threads work. The most frequent ones have their values as parameters (`over`), the others in one JSON
+parameter, which may stand twice and be of any length.
 """
+
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from trebuchet.model.events import Attempt, CallbackItem, Event
 from trebuchet.model.media import Content, HeldMedia, MediaObject
@@ -11,6 +14,7 @@ from trebuchet.model.message import Delivery, Message, Pdu, Segment, WorkItem
 from trebuchet.model.parts import HeldPart, PartsKey
 from trebuchet.model.receipt import Receipt
 from trebuchet.storage.base import Exchange, HandsetMessage
+from trebuchet.storage.sqlite.over import ROWS, Over, values_of
 from trebuchet.storage.sqlite.queries import IN_ROW, PARKED
 
 
@@ -22,34 +26,41 @@ def _names(columns: tuple[str, ...], prefix: str = "") -> str:
     return ", ".join(f'{prefix}"{name}"' for name in columns)
 
 
-def _insert(table: str, columns: tuple[str, ...], verb: str = "INSERT") -> str:
-    values = ", ".join(f"value->>{place}" for place in range(len(columns)))
-    return f"{verb} INTO {table} ({_names(columns)}) SELECT {values} FROM json_each(?)"
+def _insert(table: str, struct: type, verb: str = "INSERT") -> Over:
+    columns = _columns(struct)
+    return Over(f"{verb} INTO {table} ({_names(columns)}) VALUES {ROWS}", len(columns), values_of(struct))
+
+
+def _over(columns: str, statement: str, values: Callable[[Any], Iterable[Any]] | None = None) -> Over:
+    """A statement that finds its rows as the table k with these columns."""
+    return Over(f"WITH k({columns}) AS (VALUES {ROWS}) {statement}", columns.count(",") + 1, values)
 
 
 MESSAGE = _columns(Message)
 DELIVERY = _columns(Delivery)
 SEGMENT = _columns(Segment)
 
-INSERT_MESSAGES = _insert("messages", MESSAGE)
-INSERT_DELIVERIES = _insert("deliveries", DELIVERY)
-INSERT_WORK = _insert("outbox", _columns(WorkItem))
-INSERT_EVENTS = _insert("events", _columns(Event))
+INSERT_MESSAGES = _insert("messages", Message)
+INSERT_DELIVERIES = _insert("deliveries", Delivery)
+INSERT_WORK = _insert("outbox", WorkItem)
+INSERT_EVENTS = _insert("events", Event)
 # An event that exists keeps its callback row: the same row again is not a second announcement.
-INSERT_CALLBACKS = _insert("callbacks", _columns(CallbackItem), "INSERT OR REPLACE")
-INSERT_ATTEMPTS = _insert("attempts", _columns(Attempt), "INSERT OR REPLACE")
-INSERT_SEGMENTS = _insert("segments", SEGMENT, "INSERT OR REPLACE")
-INSERT_EXCHANGES = _insert("exchanges", _columns(Exchange), "INSERT OR REPLACE")
-INSERT_HANDSET = _insert("handset_messages", _columns(HandsetMessage), "INSERT OR REPLACE")
-INSERT_PDUS = _insert("pdus", _columns(Pdu), "INSERT OR REPLACE")
-INSERT_PARTS = _insert("parts", _columns(HeldPart))
+INSERT_CALLBACKS = _insert("callbacks", CallbackItem, "INSERT OR REPLACE")
+INSERT_ATTEMPTS = _insert("attempts", Attempt, "INSERT OR REPLACE")
+INSERT_SEGMENTS = _insert("segments", Segment, "INSERT OR REPLACE")
+INSERT_EXCHANGES = _insert("exchanges", Exchange, "INSERT OR REPLACE")
+INSERT_HANDSET = _insert("handset_messages", HandsetMessage, "INSERT OR REPLACE")
+INSERT_PDUS = _insert("pdus", Pdu, "INSERT OR REPLACE")
+INSERT_PARTS = _insert("parts", HeldPart)
 # The first content of a digest is kept: the object that its row names is the one that readers are told of.
-INSERT_CONTENTS = _insert("contents", _columns(Content), "INSERT OR IGNORE")
-INSERT_MEDIA = _insert("media", _columns(MediaObject), "INSERT OR REPLACE")
-INSERT_HELD_MEDIA = _insert("message_media", _columns(HeldMedia), "INSERT OR REPLACE")
+INSERT_CONTENTS = _insert("contents", Content, "INSERT OR IGNORE")
+INSERT_MEDIA = _insert("media", MediaObject, "INSERT OR REPLACE")
+INSERT_HELD_MEDIA = _insert("message_media", HeldMedia, "INSERT OR REPLACE")
 # rows: Receipt, conversion, match_key
-INSERT_PARKED = _insert(
-    "parked_receipts", (*_columns(Receipt), "conversion", "match_key"), "INSERT OR REPLACE"
+_PARKED_COLUMNS = (*_columns(Receipt), "conversion", "match_key")
+INSERT_PARKED = (
+    f"INSERT OR REPLACE INTO parked_receipts ({_names(_PARKED_COLUMNS)})"
+    f" SELECT {', '.join(f'value->>{place}' for place in range(len(_PARKED_COLUMNS)))} FROM json_each(?)"
 )
 
 # rows: [message_id, recipient, claimed_ms]
@@ -59,8 +70,7 @@ WHERE message_id = k.value->>0 AND recipient = k.value->>1 AND claimed_ms IS NUL
 RETURNING message_id, recipient"""
 
 # rows: [message_id, recipient]
-DELETE_WORK = """
-DELETE FROM outbox WHERE (message_id, recipient) IN (SELECT value->>0, value->>1 FROM json_each(?))"""
+DELETE_WORK = Over(f"DELETE FROM outbox WHERE (message_id, recipient) IN (VALUES {ROWS})", 2)
 
 # rows: WorkItem; back in the queue and no longer with a carrier
 REQUEUE_WORK = """
@@ -68,37 +78,38 @@ UPDATE outbox SET lane = k.value->>0, due_ms = k.value->>1, attempts = k.value->
 FROM json_each(?) AS k WHERE message_id = k.value->>2 AND recipient = k.value->>3"""
 
 # rows: Delivery; a delivery that became final in the meantime is left alone. "to" never changes.
-UPDATE_DELIVERIES = (
+UPDATE_DELIVERIES = _over(
+    _names(DELIVERY),
     "UPDATE deliveries SET "
-    + ", ".join(
-        f'"{name}" = k.value->>{place}'
-        for place, name in enumerate(DELIVERY)
-        if place >= 3  # after the key and "to"
-    )
-    + """ FROM json_each(?) AS k WHERE message_id = k.value->>0 AND recipient = k.value->>1
-AND state NOT IN ('DELIVERED', 'FAILED', 'UNDELIVERED')"""
+    + ", ".join(f'"{name}" = k."{name}"' for name in DELIVERY[3:])
+    + """ FROM k WHERE deliveries.message_id = k.message_id AND deliveries.recipient = k.recipient
+AND deliveries.state NOT IN ('DELIVERED', 'FAILED', 'UNDELIVERED')""",
+    values_of(Delivery),
 )
 
-# rows: [message_id, recipient, state, error_code, description, segments_delivered, receipt_due_ms, final_ms]
-UPDATE_DELIVERIES_BY_RECEIPT = """
-UPDATE deliveries SET state = k.value->>2, error_code = k.value->>3, description = k.value->>4,
-    segments_delivered = k.value->>5, receipt_due_ms = k.value->>6, final_ms = k.value->>7
-FROM json_each(?) AS k WHERE message_id = k.value->>0 AND recipient = k.value->>1"""
+UPDATE_DELIVERIES_BY_RECEIPT = _over(
+    "message_id, recipient, state, error_code, description, segments_delivered, receipt_due_ms, final_ms",
+    """UPDATE deliveries SET state = k.state, error_code = k.error_code, description = k.description,
+    segments_delivered = k.segments_delivered, receipt_due_ms = k.receipt_due_ms, final_ms = k.final_ms
+FROM k WHERE deliveries.message_id = k.message_id AND deliveries.recipient = k.recipient""",
+)
 
-# rows: [message_id, recipient, number, carrier_message_id, state, receipt_error, receipt_ms]
-UPDATE_SEGMENTS = """
-UPDATE segments SET state = k.value->>4, receipt_error = k.value->>5, receipt_ms = k.value->>6
-FROM json_each(?) AS k WHERE message_id = k.value->>0 AND recipient = k.value->>1
-AND number = k.value->>2 AND carrier_message_id = k.value->>3"""
+UPDATE_SEGMENTS = _over(
+    "message_id, recipient, number, carrier_message_id, state, receipt_error, receipt_ms",
+    """UPDATE segments SET state = k.state, receipt_error = k.receipt_error, receipt_ms = k.receipt_ms
+FROM k WHERE segments.message_id = k.message_id AND segments.recipient = k.recipient
+AND segments.number = k.number AND segments.carrier_message_id = k.carrier_message_id""",
+)
 
-# keys: [carrier_id, match_key]; newest message first, because carriers use their ids again
-SEGMENTS_BY_KEY = f"""
-SELECT m.application_id, m.kind, m.segment_count, {_names(SEGMENT, "s.")}, {_names(DELIVERY, "d.")}
-FROM json_each(?) AS k
-CROSS JOIN segments AS s ON s.match_key = k.value->>1 AND s.carrier_id = k.value->>0
+# Newest message first, because carriers use their ids again.
+SEGMENTS_BY_KEY = _over(
+    "carrier_id, match_key",
+    f"""SELECT m.application_id, m.kind, m.segment_count, {_names(SEGMENT, "s.")}, {_names(DELIVERY, "d.")}
+FROM k CROSS JOIN segments AS s ON s.match_key = k.match_key AND s.carrier_id = k.carrier_id
 CROSS JOIN deliveries AS d ON d.message_id = s.message_id AND d.recipient = s.recipient
 CROSS JOIN messages AS m ON m.id = s.message_id
-ORDER BY s.message_id DESC"""
+ORDER BY s.message_id DESC""",
+)
 
 # keys: [message_id, recipient]
 SEGMENTS_BY_DELIVERY = f"""

@@ -45,6 +45,7 @@ from trebuchet.storage.sqlite import media, provisioning, reads
 from trebuchet.storage.sqlite import statements as sql
 from trebuchet.storage.sqlite.dbapi import Connection
 from trebuchet.storage.sqlite.held import hold_parts, take_parts
+from trebuchet.storage.sqlite.over import Over
 from trebuchet.storage.sqlite.recording import ReceiptBook, delivery_update
 from trebuchet.storage.sqlite.rows import announce, rows_parameter, run, select
 from trebuchet.storage.sqlite.tally import delivery_of
@@ -73,7 +74,7 @@ class BatchWriter:
                     results[place] = result
         return results
 
-    def _run(self, statement: str, rows: Sequence[Any]) -> None:
+    def _run(self, statement: str | Over, rows: Sequence[Any]) -> None:
         run(self._db, statement, rows)
 
     # ---- accept ----
