@@ -30,6 +30,7 @@ from trebuchet.callbacks.deliver import CallbackPolicy, Callbacks
 from trebuchet.carriers import CARRIERS, check_settings, kind_of
 from trebuchet.carriers import build as build_link
 from trebuchet.carriers.base import CarrierLink, CarrierReports, LinkState, Surroundings
+from trebuchet.carriers.simulator.oversmpp import beside_smpp, over_smpp
 from trebuchet.carriers.status import BindReport, BindState, Observable
 from trebuchet.clock import Clock, Ids, SystemClock
 from trebuchet.dispatch import Policy
@@ -282,9 +283,7 @@ class Gateway:
         return build_link(self._seen_by_link(carrier), reports, surroundings)
 
     def _seen_by_link(self, carrier: Carrier) -> Carrier:
-        if self._smsc_port and carrier.kind == "simulator":
-            return over_smpp(carrier, self._smsc_port)
-        return carrier
+        return over_smpp(carrier, self._smsc_port) if self._smsc_port else carrier
 
     def _acceptor(self) -> Acceptor:
         settings = self.settings
@@ -349,10 +348,19 @@ class Gateway:
         from trebuchet.simulator.smsc import Smsc  # noqa: PLC0415
         from trebuchet.simulator.smsc_settings import SmscSettings  # noqa: PLC0415
 
+        await self._keep_pictures_going()
         chance = random.Random()  # noqa: S311  # of a pretend network
         settings = SmscSettings(port=0, version="5.0")
         self._smsc = Smsc(settings, network=network, clock=self.clock, chance=chance)
         self._smsc_port = await self._smsc.start()
+
+    async def _keep_pictures_going(self) -> None:
+        """SMPP carries texts only: pictures and groups take a simulated carrier that stays in the process."""
+        missing = beside_smpp(self.directory, self.clock.now_ms())
+        for record in missing:
+            await self.committer.add(Create(record))
+        if missing:
+            self.directory = await self.store.directory()
 
     async def _first_run(self) -> bootstrap.FirstRecords | None:
         """Make the first account if there is none, or the demo one if asked for."""
@@ -603,19 +611,6 @@ class StoredLedger:
 
     async def tail(self, since_ms: int, limit: int) -> list[HandsetMessage]:
         return await self._store.handset_tail(since_ms, limit)
-
-
-def over_smpp(carrier: Carrier, port: int) -> Carrier:
-    """A simulated carrier as a link to the simulated SMSC on this port."""
-    settings = {
-        "host": "127.0.0.1",
-        "port": port,
-        "system_id": carrier.id[:15],
-        "interface_version": "5.0",
-        "window": 100,
-        "quirks": "bandwidth",
-    }
-    return msgspec.structs.replace(carrier, kind="smpp", settings=settings)
 
 
 def write_private(path: Path, content: bytes) -> None:

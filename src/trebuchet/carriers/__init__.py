@@ -34,8 +34,11 @@ CARRIERS = {
 
 
 def kind_of(carrier: Carrier) -> CarrierKind:
-    """What is known of a record's kind. One that is not known carries nothing."""
-    return CARRIERS.get(carrier.kind, CarrierKind("", frozenset()))
+    """What is known of a record's kind. One that is not known carries nothing; a record may carry less than its kind,
+    by a setting `carries`."""
+    kind = CARRIERS.get(carrier.kind, CarrierKind("", frozenset()))
+    carries = carrier.settings.get("carries", kind.carries)
+    return msgspec.structs.replace(kind, carries=frozenset(each for each in kind.carries if each in carries))
 
 
 def check_settings(kind: str, settings: dict[str, Any]) -> None:

@@ -46,15 +46,27 @@ def data_directory(option: Path | None) -> Path:
 
 def admin_client(url: str, token: str | None, data: Path | None) -> Client:
     """A client of the admin API. Blocks on the file. Raises CommandError if there is no token."""
+    token = token or _kept_token(data)
     if not token:
-        path = data_directory(data) / ADMIN_TOKEN_FILE
-        token = (read_file(path) or "").strip()
-        if not token:
-            raise CommandError(
-                Code.REFUSED,
-                f"no admin token: set {ADMIN_TOKEN}, or name the gateway's folder with --data"
-                f" ({path} is not there)",
-            )
+        raise CommandError(
+            Code.REFUSED,
+            f"no admin token: set {ADMIN_TOKEN}, or name the gateway's folder with --data"
+            f" ({data_directory(data) / ADMIN_TOKEN_FILE} is not there)",
+        )
+    return _bearer_client(url, token)
+
+
+def simulator_client(url: str, token: str | None, data: Path | None) -> Client:
+    """A client of the simulator's API, with the admin token if there is one. Blocks on the file."""
+    token = token or _kept_token(data)
+    return _bearer_client(url, token) if token else Client(url, "")
+
+
+def _kept_token(data: Path | None) -> str:
+    return (read_file(data_directory(data) / ADMIN_TOKEN_FILE) or "").strip()
+
+
+def _bearer_client(url: str, token: str) -> Client:
     if not (token.isascii() and token.isprintable()):
         raise CommandError(Code.REFUSED, "the admin token holds characters that no token has")
     return Client(url, f"Bearer {token}")

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from trebuchet.cli.client import Client
-from trebuchet.cli.connection import ADMIN_TOKEN, admin_client
+from trebuchet.cli.connection import ADMIN_TOKEN, admin_client, simulator_client
 from trebuchet.cli.output import Printer
 from trebuchet.clock import SystemClock
 
@@ -30,6 +30,11 @@ class Session:
     def admin(self) -> Client:
         """The admin API. Raises CommandError if there is no token for it."""
         return admin_client(self.url, self._admin_token, self.data)
+
+    @functools.cached_property
+    def simulator(self) -> Client:
+        """The API of the simulated handsets. With the admin token if there is one: on loopback none is asked for."""
+        return simulator_client(self.url, self._admin_token, self.data)
 
 
 def _shared(

@@ -41,7 +41,7 @@ OPTIONS = (
         "simulate_over_smpp",
         "--simulate-over-smpp",
         "",
-        "Put the simulated carrier behind a real SMPP socket of loopback.",
+        "Texts go to the simulated carrier over a real SMPP socket of loopback.",
         bool,
     ),
     Option(

@@ -1,31 +1,28 @@
 """`trebuchet simulate`: the other side of the carrier protocols, as a process of its own."""
 
-import asyncio
-import json
-import random
-import signal
-import sys
-import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trebuchet.cli.outcome import Code, CommandError
+from trebuchet.cli.station import Site, Station
 
 if TYPE_CHECKING:
-    from trebuchet.clock import Clock
-    from trebuchet.simulator.network import SimulatedNetwork
-    from trebuchet.simulator.smsc import Smsc
-    from trebuchet.simulator.smsc_settings import SmscSettings
+    from starlette.routing import Route
 
-_STATUS_EVERY_S = 1.0
+    from trebuchet.simulator.mmsc import Mmsc
+    from trebuchet.simulator.mmsc_settings import MmscSettings
+    from trebuchet.simulator.smsc import Bound, Smsc
+    from trebuchet.simulator.smsc_settings import SmscSettings
 
 
 def register(tree: typer.Typer) -> None:
     """Add `simulate` to the command tree."""
     group = typer.Typer(help="Pretend to be a carrier, for somebody's client.", no_args_is_help=True)
     group.command("smsc")(smsc)
+    group.command("mmsc")(mmsc)
     group.callback()(_group)
     tree.add_typer(group, name="simulate")
 
@@ -114,126 +111,164 @@ def smsc(
         )
     except msgspec.ValidationError as error:
         raise CommandError(Code.REFUSED, str(error)) from None
-    station = _Station(settings, data, http_port, (delay_min_ms, delay_max_ms), seed, as_json)
+    station = Station(_SmscHouse(settings), data, http_port, (delay_min_ms, delay_max_ms), seed, as_json)
+    station.serve()
+
+
+def mmsc(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes any.")] = 2526,
+    domain: Annotated[str, typer.Option(help="Of the handsets' addresses.")] = "mms.handsets.example",
+    peer_host: Annotated[str, typer.Option(help="Where the peer's relay listens.")] = "127.0.0.1",
+    peer_port: Annotated[
+        int, typer.Option(help="Its port; 0: neither answers, nor reports, nor handsets' messages go there.")
+    ] = 2525,
+    peer_domain: Annotated[str, typer.Option(help="Of its numbers' addresses.")] = "mms.gateway.example",
+    peer_user: Annotated[
+        str, typer.Option(metavar="NAME:PASSWORD", help="As whom to authenticate to the peer.")
+    ] = "",
+    peer_tls: Annotated[str, typer.Option(help="none, starttls or implicit.")] = "none",
+    peer_tls_verify: Annotated[bool, typer.Option(help="Check the peer's certificate.")] = True,
+    account: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME:PASSWORD", help="Who may hand over mail; repeatable. Without, anybody may."
+        ),
+    ] = None,
+    tls: Annotated[str, typer.Option(help="none, starttls, starttls-required or implicit.")] = "none",
+    tls_certificate: Annotated[str, typer.Option(metavar="FILE", help="Its certificate.")] = "",
+    tls_key: Annotated[str, typer.Option(metavar="FILE", help="Its key.")] = "",
+    max_octets: Annotated[int, typer.Option(help="Of a mail; larger ones are refused.")] = 10_000_000,
+    refuses: Annotated[
+        str, typer.Option(help="How it refuses: answer (MM4_forward.RES) or smtp (a 5xx reply).")
+    ] = "answer",
+    reports: Annotated[
+        str,
+        typer.Option(help="Reports of what was delivered: retrieved, forwarded, indeterminate or none."),
+    ] = "retrieved",
+    internal_status: Annotated[
+        bool, typer.Option(help="Answers and reports have X-Internal-Status-Code.")
+    ] = True,
+    answer_delay_ms: Annotated[int, typer.Option(help="How long each answer lags.")] = 0,
+    drop_answers: Annotated[float, typer.Option(help="Chance that a forward is never answered.")] = 0,
+    busy: Annotated[float, typer.Option(help="Chance that a mail is answered 451.")] = 0,
+    disconnect_every: Annotated[
+        int, typer.Option(help="Cut all connections at every so many mails; 0: never.")
+    ] = 0,
+    plus: Annotated[bool, typer.Option(help="Numbers are written with a plus.")] = True,
+    type_plmn: Annotated[bool, typer.Option(help="Numbers are written with /TYPE=PLMN.")] = True,
+    header_domain: Annotated[bool, typer.Option(help="Headers have the domains of numbers.")] = True,
+    delay_min_ms: Annotated[int, typer.Option(help="Reports come after this long at least.")] = 50,
+    delay_max_ms: Annotated[int, typer.Option(help="And after this long at most.")] = 250,
+    seed: Annotated[int | None, typer.Option(help="Of chance: the same one repeats itself.")] = None,
+    http_port: Annotated[
+        int, typer.Option(help="Port of the handsets' API; 0 takes any, -1 leaves it out.")
+    ] = 8081,
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Remember messages here, so that reports survive a crash."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, an object a line.")] = False,
+) -> None:
+    """Be an MMSC for anybody's MM4 relay, with handsets.
+
+    The scenarios are those of the simulated carrier; #smtp:451, #answer:STATUS and #report:STATUS in a text ask
+    for one reply, request status or MM status. Handsets are read and typed on over HTTP, pictures included.
+    """
+    import msgspec
+
+    from trebuchet.simulator.mmsc_settings import parse_settings
+
+    if peer_user and ":" not in peer_user:
+        raise CommandError(Code.REFUSED, "--peer-user is not NAME:PASSWORD")
+    peer_username, _, peer_password = peer_user.partition(":")
     try:
-        asyncio.run(station.run())
-    except ValueError as error:
+        settings = parse_settings(
+            {
+                "host": host,
+                "port": port,
+                "domain": domain,
+                "accounts": _accounts(account or [], "NAME:PASSWORD"),
+                "tls": tls,
+                "tls_certificate_file": tls_certificate,
+                "tls_key_file": tls_key,
+                "mail_octets_max": max_octets,
+                "peer_host": peer_host,
+                "peer_port": peer_port,
+                "peer_domain": peer_domain,
+                "peer_tls": peer_tls,
+                "peer_tls_verify": peer_tls_verify,
+                "peer_username": peer_username,
+                "peer_password": peer_password,
+                "refuses": refuses,
+                "reports": reports,
+                "internal_status": internal_status,
+                "answer_delay_ms": answer_delay_ms,
+                "drop_answers": drop_answers,
+                "busy": busy,
+                "disconnect_every": disconnect_every,
+                "plus": plus,
+                "type_plmn": type_plmn,
+                "header_domain": header_domain,
+            }
+        )
+    except (ValueError, msgspec.ValidationError) as error:
         raise CommandError(Code.REFUSED, str(error)) from None
+    station = Station(_MmscHouse(settings), data, http_port, (delay_min_ms, delay_max_ms), seed, as_json)
+    station.serve()
 
 
-def _accounts(written: list[str]) -> dict[str, str]:
+def _accounts(written: list[str], form: str = "ID:PASSWORD") -> dict[str, str]:
     wrong = [text for text in written if ":" not in text]
     if wrong:
-        raise CommandError(Code.REFUSED, f"--account {wrong[0]!r} is not ID:PASSWORD")
+        raise CommandError(Code.REFUSED, f"--account {wrong[0]!r} is not {form}")
     return dict(text.split(":", 1) for text in written)
 
 
-class _Station:
-    """The SMSC with what stands around it, from start to signal."""
+class _SmscHouse:
+    """A House."""
 
-    def __init__(
-        self,
-        settings: "SmscSettings",
-        data: Path | None,
-        http_port: int,
-        delays_ms: tuple[int, int],
-        seed: int | None,
-        as_json: bool,
-    ) -> None:
+    def __init__(self, settings: "SmscSettings") -> None:
         self._settings = settings
-        self._data = data
-        self._http_port = http_port
-        self._delays_ms = delays_ms
-        self._chance = random.Random(seed)  # noqa: S311  # of a pretend network
-        self._as_json = as_json
-        self._live = sys.stdout.isatty() and not as_json
         self._smsc: Smsc | None = None
-        self._known: set[Any] = set()
+        self._say: Callable[[str, dict[str, Any]], None] = _silent
+        self._known: set[Bound] = set()
 
-    async def run(self) -> None:
-        from trebuchet.clock import SystemClock
-        from trebuchet.simulator.network import SimulatedNetwork
+    async def start(self, site: Site) -> int:
         from trebuchet.simulator.smsc import Smsc
 
-        stopping = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-        clock = SystemClock()
-        ledger, close = await self._ledger()
-        least_ms, most_ms = self._delays_ms
-        network = SimulatedNetwork(
-            clock, self._chance, delay_min_ms=least_ms, delay_max_ms=most_ms, ledger=ledger
-        )
-        await network.start()
+        self._say = site.say
         self._smsc = Smsc(
-            self._settings, network=network, clock=clock, chance=self._chance, changed=self._changed
+            self._settings,
+            network=site.network,
+            clock=site.clock,
+            chance=site.chance,
+            changed=self._changed,
         )
-        port = await self._smsc.start()
-        server, url = await self._http(network, clock)
-        self._announce(port, url)
-        try:
-            await self._until(stopping)
-        finally:
+        return await self._smsc.start()
+
+    async def stop(self) -> None:
+        if self._smsc is not None:
             await self._smsc.stop()
-            if server is not None:
-                await server.stop()
-            await network.stop()
-            await close()
-            clock.close()
 
-    async def _ledger(self) -> tuple[Any, Any]:
-        """The network's memory, and what closes it."""
-        from trebuchet.simulator.base import MemoryLedger
+    def routes(self) -> Sequence["Route"]:
+        return ()
 
-        if self._data is None:
+    def announcement(self, port: int) -> tuple[dict[str, Any], list[str]]:
+        settings = self._settings
+        who = ", ".join(settings.accounts) or "anybody: any system_id and password"
+        return {"host": settings.host}, [
+            f"SMSC listening on {settings.host}:{port}, SMPP {settings.version}",
+            f"May bind      {who}",
+        ]
 
-            async def nothing() -> None: ...
-
-            return MemoryLedger(), nothing
-
-        from trebuchet.app import StoredLedger
-        from trebuchet.outbox.committer import Committer
-        from trebuchet.storage import open_store
-
-        self._data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        store = open_store("", self._data)
-        await store.open()
-        committer = Committer(store, batch_max=1000, observe=lambda *_: None)
-
-        async def close() -> None:
-            await committer.close()
-            await store.close()
-
-        return StoredLedger(committer, store), close
-
-    async def _http(self, network: "SimulatedNetwork", clock: "Clock") -> tuple[Any, str]:
-        """The handsets' API, if it is wanted, and where it is."""
-        if self._http_port < 0:
-            return None, ""
-        from starlette.applications import Starlette
-        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-
-        from trebuchet.webserver import HttpServer, listen, url_of
-        from trebuchet.simulator import api
-
-        sock = listen("127.0.0.1", self._http_port)
-        server = HttpServer(Starlette(routes=api.routes(network, clock)), HttpToolsProtocol, grace_s=1)
-        await server.start(sock)
-        return server, url_of("127.0.0.1", sock)
-
-    # ---- what it says ----
-
-    def _announce(self, port: int, url: str) -> None:
-        host = self._settings.host
-        if self._as_json:
-            self._line({"event": "listening", "host": host, "port": port, "handsets": url})
-            return
-        who = ", ".join(self._settings.accounts) or "anybody: any system_id and password"
-        print(f"SMSC listening on {host}:{port}, SMPP {self._settings.version}")
-        print(f"May bind      {who}")
-        if url:
-            print(f"Handsets      curl '{url}/sim/v1/handsets/+12025550123/messages?wait=10s'")
-        print("Ctrl-C stops it.", flush=True)
+    def status(self) -> str:
+        assert self._smsc is not None
+        counts = self._smsc.counts
+        return (
+            f"{len(self._known)} bound  {counts.submits:,} submits  {counts.refused:,} refused  "
+            f"{counts.throttled:,} throttled  {counts.receipts:,} receipts  {counts.inbound:,} inbound"
+        )
 
     def _changed(self) -> None:
         """Somebody came or went: say so."""
@@ -241,42 +276,62 @@ class _Station:
         now = set(self._smsc.sessions)
         for event, sessions in (("bound", now - self._known), ("left", self._known - now)):
             for session in sessions:
-                if self._as_json:
-                    self._line(
-                        {
-                            "event": event,
-                            "system_id": session.system_id,
-                            "as": session.kind,
-                            "from": session.peer,
-                        }
-                    )
-                else:
-                    print(
-                        f"\r{event:<6}{session.system_id} as {session.kind} from {session.peer}", flush=True
-                    )
+                said = {"system_id": session.system_id, "as": session.kind, "from": session.peer}
+                words = f"{event:<6}{session.system_id} as {session.kind} from {session.peer}"
+                self._say(words, {"event": event, **said})
         self._known = now
 
-    async def _until(self, stopping: asyncio.Event) -> None:
-        """Wait for the signal; on a terminal show what passes meanwhile."""
-        while not stopping.is_set():
-            try:
-                await asyncio.wait_for(stopping.wait(), _STATUS_EVERY_S if self._live else None)
-            except TimeoutError:
-                self._status()
-        if self._live:
-            print()
 
-    def _status(self) -> None:
-        assert self._smsc is not None
-        counts = self._smsc.counts
-        print(
-            f"\r{time.strftime('%H:%M:%S')}  {len(self._known)} bound  {counts.submits:,} submits  "
-            f"{counts.refused:,} refused  {counts.throttled:,} throttled  {counts.receipts:,} receipts  "
-            f"{counts.inbound:,} inbound ",
-            end="",
-            flush=True,
+class _MmscHouse:
+    """A House."""
+
+    def __init__(self, settings: "MmscSettings") -> None:
+        from trebuchet.simulator.mmsc_files import Files
+
+        self._settings = settings
+        self._files = Files(settings.files_octets_max)
+        self._mmsc: Mmsc | None = None
+
+    async def start(self, site: Site) -> int:
+        from trebuchet.simulator.mmsc import Mmsc
+
+        self._files.base_url = site.url
+        self._mmsc = Mmsc(
+            self._settings,
+            network=site.network,
+            clock=site.clock,
+            chance=site.chance,
+            files=self._files,
+            changed=lambda trouble: site.say(
+                f"peer  {trouble or 'takes what it is told'}", {"event": "peer", "trouble": trouble}
+            ),
+        )
+        return await self._mmsc.start()
+
+    async def stop(self) -> None:
+        if self._mmsc is not None:
+            await self._mmsc.stop()
+
+    def routes(self) -> Sequence["Route"]:
+        return self._files.routes()
+
+    def announcement(self, port: int) -> tuple[dict[str, Any], list[str]]:
+        settings = self._settings
+        peer = f"{settings.peer_host}:{settings.peer_port}" if settings.peer_port else "none"
+        return {"host": settings.host, "domain": settings.domain}, [
+            f"MMSC listening on {settings.host}:{port}, domain {settings.domain}",
+            f"Peer          {peer}, domain {settings.peer_domain}",
+        ]
+
+    def status(self) -> str:
+        assert self._mmsc is not None
+        counts = self._mmsc.counts
+        return (
+            f"{self._mmsc.connections} connected  {counts.forwards:,} forwards  {counts.refused:,} refused  "
+            f"{counts.busy:,} busy  {counts.answers:,} answers  {counts.reports:,} reports  {counts.unsaid:,} unsaid  "
+            f"{counts.inbound:,} inbound"
         )
 
-    @staticmethod
-    def _line(value: dict[str, Any]) -> None:
-        print(json.dumps(value), flush=True)
+
+def _silent(words: str, said: dict[str, Any]) -> None:
+    """Nobody listens yet."""

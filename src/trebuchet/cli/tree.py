@@ -14,6 +14,7 @@ MODULES = {
     "send": "follow",
     "tail": "follow",
     "wait": "follow",
+    "type": "handset",
     "messages": "messages",
     "show": "messages",
     "replay": "messages",

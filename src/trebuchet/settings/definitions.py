@@ -324,9 +324,7 @@ class SimulatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = True
     over_smpp: Annotated[
         bool,
-        Meta(
-            description="Whether the simulated carrier stands behind a real SMPP socket of loopback: texts only."
-        ),
+        Meta(description="Whether texts go to the simulated carrier over a real SMPP socket of loopback."),
     ] = False
     seed: Annotated[
         int,

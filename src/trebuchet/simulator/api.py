@@ -20,12 +20,13 @@ from trebuchet.errors import NotFound, TrebuchetError
 from trebuchet.model.address import normalise_e164, normalise_sender
 from trebuchet.protocols import sms
 from trebuchet.simulator import scenario
-from trebuchet.simulator.base import NoLink
+from trebuchet.simulator.base import File, NoLink
 from trebuchet.simulator.handsets import MESSAGES_MAX, Memory, Power, TooMany
 from trebuchet.simulator.network import SimulatedNetwork
 from trebuchet.storage.base import HandsetMessage
 
 _BODY_MAX: Final = 65_536
+_TYPED_MAX: Final = 10_000_000  # octets of a body with files, which are a third longer in base64
 _WAIT_MAX_MS: Final = 60_000  # longer than most clients wait for an answer, shorter than most proxies
 _ADVANCE_MAX_MS: Final = 366 * 86_400_000
 _LIMIT: Final = 1_000
@@ -63,13 +64,23 @@ class _HandsetChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     memory: Memory | None = None
 
 
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    data: Annotated[bytes, Meta(min_length=1)]  # base64
+    name: Annotated[str, Meta(pattern=r"^[^/\\\x00-\x1f\x7f]*$", max_length=200)] = ""
+    content_type: Annotated[str, Meta(pattern=r"^[\w.+-]+/[\w.+-]+$", max_length=100)] = (
+        "application/octet-stream"
+    )
+
+
 class _Reply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    to: str  # our number
+    to: str = ""  # our number
     text: Annotated[str, Meta(max_length=10_000)] = ""
     media: Annotated[
         tuple[Annotated[str, Meta(pattern="^https?://", max_length=4096)], ...], Meta(max_length=10)
     ] = ()
+    files: Annotated[tuple[_File, ...], Meta(max_length=10)] = ()
     group: Annotated[tuple[str, ...], Meta(max_length=100)] = ()  # the other recipients
+    reply_all: bool = False  # to all of the newest group message
 
 
 class _Advance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -146,15 +157,16 @@ class _Api:
 
     async def type_message(self, request: Request) -> Response:
         number = _number(request)
-        reply = await _body(request, _Reply)
-        to, participants = _recipients(reply)
-        if not reply.text and not reply.media:
-            raise _bad("a message needs a text or media")
+        reply = await _body(request, _Reply, _TYPED_MAX)
+        to, participants = _recipients(reply, number, self._handsets.last_group(number))
+        if not (reply.text or reply.media or reply.files):
+            raise _bad("a message needs a text, media or files")
         if "\0" in reply.text:
             raise _bad("NUL is no character of a text")
         if self._handsets.summary(number).power is Power.OFF:
             raise _Refused(409, "handset-off", f"{number} is switched off")
-        typed_id = await self._network.type(number, to, reply.text, reply.media, participants)
+        files = [File(file.name, file.content_type, file.data) for file in reply.files]
+        typed_id = await self._network.type(number, to, reply.text, reply.media, participants, files)
         return _json({"id": typed_id}, 202)
 
     async def clear(self, request: Request) -> Response:
@@ -205,8 +217,15 @@ def _handset_number(written: str) -> str:
     return normalise_e164(written) or "+" + written.removeprefix("+")
 
 
-def _recipients(reply: _Reply) -> tuple[str, Sequence[str]]:
-    """Our number, and for a group all recipients."""
+def _recipients(reply: _Reply, handset: str, group: HandsetMessage | None) -> tuple[str, Sequence[str]]:
+    """Our number, and for a group all recipients. `group` is the message that is answered to all."""
+    if reply.reply_all:
+        if reply.to or reply.group:
+            raise _bad("reply_all: the recipients are those of the group message; leave out to and group")
+        if group is None:
+            raise _Refused(409, "no-group", f"{handset} shows no group message to reply to")
+        others = (number for number in group.participants if number != handset)
+        return group.peer, tuple(dict.fromkeys([group.peer, *others]))
     to = normalise_sender(reply.to)
     if to is None:
         raise _bad(f"to: {reply.to!r} is no number of an application")
@@ -250,7 +269,7 @@ def _duration(written: str, name: str, max_ms: int) -> int:
     return duration_ms
 
 
-async def _body(request: Request, type_: type[T]) -> T:
+async def _body(request: Request, type_: type[T], octets_max: int = _BODY_MAX) -> T:
     """The JSON body as a value of `type_`. Raises _Refused 400, 413 or 415."""
     content_type = request.headers.get("content-type", "")
     if content_type.partition(";")[0].strip().lower() != "application/json":
@@ -258,10 +277,10 @@ async def _body(request: Request, type_: type[T]) -> T:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > _BODY_MAX:
-            raise _Refused(413, "too-large", f"a body has at most {_BODY_MAX} octets")
+        if len(body) > octets_max:
+            raise _Refused(413, "too-large", f"a body has at most {octets_max} octets")
     try:
-        return msgspec.json.decode(bytes(body), type=type_)
+        return msgspec.json.decode(body, type=type_)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _bad(str(error)) from None
 

@@ -41,6 +41,14 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
     words: str = ""
 
 
+class File(msgspec.Struct, frozen=True):
+    """One picture, sound, film or other file that a handset shows or sends."""
+
+    name: str  # without folders
+    content_type: str  # as its sender says; the octets may be something else
+    octets: bytes
+
+
 class Typed(msgspec.Struct, frozen=True, kw_only=True):
     """A message that somebody typed on a handset."""
 
@@ -50,6 +58,7 @@ class Typed(msgspec.Struct, frozen=True, kw_only=True):
     participants: tuple[str, ...]  # all recipients if it is for a group, else empty
     text: str
     media: tuple[str, ...]
+    files: tuple[File, ...] = ()
     segment_count: int
     encoding: str
 

@@ -164,6 +164,12 @@ class Handsets:
             if place >= after and (after or message.network_id > since) and contains in message.text
         ]
 
+    def last_group(self, number: str) -> HandsetMessage | None:
+        """The newest group message that a handset shows."""
+        handset = self._handsets.get(number)
+        inbox = handset.inbox if handset is not None else ()
+        return next((message for message in reversed(inbox) if message.participants), None)
+
     async def read(
         self, number: str, wait_s: float, *, since: str = "", contains: str = ""
     ) -> Sequence[HandsetMessage]:

@@ -21,7 +21,7 @@ from trebuchet.model.message import Delivery, Kind
 from trebuchet.model.receipt import Receipt
 from trebuchet.protocols import sms
 from trebuchet.simulator import scenario
-from trebuchet.simulator.base import Key, Ledger, NoLink, Port, Reply, Submission, Typed
+from trebuchet.simulator.base import File, Key, Ledger, NoLink, Port, Reply, Submission, Typed
 from trebuchet.simulator.handsets import Handset, Handsets, Memory, Power
 from trebuchet.simulator.outlet import AGAIN_MS, Outlet
 from trebuchet.simulator.plan import Plan
@@ -31,6 +31,7 @@ from trebuchet.storage.base import HandsetMessage
 _REPEAT_MS: Final = 3_600_000  # receipts of this long ago are given again after a restart
 _TAIL_MAX: Final = 100_000
 _PLANNED_MAX: Final = 400_000  # receipts and answers that are still to come; beyond, submits are throttled
+_ALL: Final = frozenset(Kind)
 _PAUSED_MAX: Final = 10_000  # messages remembered to have been throttled once
 
 
@@ -108,10 +109,13 @@ class SimulatedNetwork:
 
     # ---- links ----
 
-    def attach(self, port: Port) -> None:
-        """A link is there for its carrier: it gets the receipts that wait for it."""
+    def attach(self, port: Port, carries: frozenset[Kind] = _ALL) -> None:
+        """A link is there for its carrier: it gets the receipts that wait for it.
+
+        What is typed on handsets goes to it if it is of a kind that it `carries`.
+        """
         outlet = self._outlet(port.carrier_id)
-        outlet.port = port
+        outlet.port, outlet.carries = port, carries
         outlet.refuses = None
         self._loop.call_soon(outlet.give)
 
@@ -220,7 +224,7 @@ class SimulatedNetwork:
             "mt",
             message.text,
             message.media or (),
-            message.destinations if len(submission.deliveries) > 1 else (),
+            message.destinations if len(message.destinations) > 1 else (),
             f"{message.id}/{delivery.recipient}",
             scenario.remember(fate, segments, outlet.carrier_id),
             now_ms,
@@ -343,18 +347,19 @@ class SimulatedNetwork:
         text: str,
         media: Sequence[str] = (),
         participants: Sequence[str] = (),
+        files: Sequence[File] = (),
     ) -> str:
         """A message from a handset to one of our numbers. Returns its id once the gateway has stored it.
 
-        `participants` are all recipients of a group message, `number` among them. Raises NoLink, the gateway's
-        own error if it does not take it, and sms.SmsError for a text that no number of segments can carry.
+        `participants` are all recipients of a group message, `number` among them; `media` are URLs. Raises NoLink,
+        the gateway's own error if it does not take it, and sms.SmsError for a text that is too long for an SMS.
         """
-        mms = bool(media) or len(participants) > 1
-        counted = None if mms else sms.count(text)
+        kind = Kind.MMS if media or files or len(participants) > 1 else Kind.SMS
+        counted = sms.count(text) if kind is Kind.SMS else None
         now_ms = self._clock.now_ms()
-        port = next((o.port for o in self._outlets.values() if o.up(now_ms)), None)
+        port = next((o.port for o in self._outlets.values() if o.up(kind, now_ms)), None)
         if port is None:
-            raise NoLink("no simulated carrier is up")
+            raise NoLink(f"no simulated carrier that takes {kind.upper()} from handsets is up")
         typed = Typed(
             id=self._ids.message_id(now_ms),
             handset=handset,
@@ -362,6 +367,7 @@ class SimulatedNetwork:
             participants=tuple(participants) if len(participants) > 1 else (),
             text=text,
             media=tuple(media),
+            files=tuple(files),
             segment_count=counted.segments if counted else 1,
             encoding=counted.encoding.value if counted else "",
         )

@@ -230,9 +230,14 @@ def rewritten(row: HandsetMessage, text: str, registered_delivery: int) -> Hands
 
 
 def _asked(receipt: Receipt) -> tuple[int, int | None]:
-    """registered_delivery and user_message_reference of the submit, from the id that `message` gave it."""
-    _, registered, reference = (receipt.reference or "~1~").split("/", 1)[0].split("~")
-    return int(registered), int(reference) if reference else None
+    """registered_delivery and user_message_reference of the submit, from the id that `message` gave it.
+
+    A message that was submitted within the process, before a restart, has another id; its receipts were wanted.
+    """
+    written = (receipt.reference or "").split("/", 1)[0].split("~")
+    if len(written) != 3:
+        return 1, None
+    return int(written[1]), int(written[2]) if written[2] else None
 
 
 def deliver_receipt(receipt: Receipt, settings: SmscSettings) -> DeliverSm:

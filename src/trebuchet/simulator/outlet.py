@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from trebuchet.clock import Clock
+from trebuchet.model.message import Kind
 from trebuchet.model.receipt import Receipt
 from trebuchet.simulator.base import Port, Reply
 from trebuchet.simulator.plan import Plan
@@ -25,6 +26,7 @@ class Outlet:
         "_plan",
         "_unacknowledged",
         "carrier_id",
+        "carries",
         "port",
         "refuses",
     )
@@ -32,6 +34,7 @@ class Outlet:
     def __init__(self, carrier_id: str, plan: Plan, clock: Clock) -> None:
         self.carrier_id = carrier_id
         self.port: Port | None = None
+        self.carries: frozenset[Kind] = frozenset(Kind)  # what handsets can send by `port`
         self.refuses: Reply | None = None  # what every submit is answered with until its moment has passed
         self._plan = plan
         self._clock = clock
@@ -39,11 +42,11 @@ class Outlet:
         self._unacknowledged: dict[asyncio.Future[None], Receipt] = {}
         self._acknowledging = self._acknowledged  # bound once: it is handed out with each receipt
 
-    def up(self, now_ms: int) -> bool:
-        """Whether a handset's message could go out by it."""
+    def up(self, kind: Kind, now_ms: int) -> bool:
+        """Whether a handset's message of this kind could go out by it."""
         refuses = self.refuses
         broken = refuses is not None and refuses.answer is Answer.DOWN and refuses.until_ms > now_ms
-        return self.port is not None and not broken
+        return self.port is not None and kind in self.carries and not broken
 
     def report(self, receipts: Iterable[Receipt]) -> None:
         """Receipts to give, after those that wait."""

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from trebuchet.clock import Clock, Ids
+from trebuchet.model.message import Kind
 from trebuchet.simulator.network import SimulatedNetwork
 from trebuchet.simulator.smsc_account import Account, Counts, Shared
 from trebuchet.simulator.smsc_connection import Connection
@@ -102,7 +103,7 @@ class Smsc:
         account = self._accounts.get(system_id)
         if account is None:
             account = self._accounts[system_id] = Account(system_id, self._shared)
-            self._shared.network.attach(account)
+            self._shared.network.attach(account, frozenset({Kind.SMS}))
         return account
 
     def left(self, connection: Connection) -> None:

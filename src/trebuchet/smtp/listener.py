@@ -87,6 +87,11 @@ class SmtpListener:
         if self._server is not None:
             await self._server.wait_closed()
 
+    def cut(self) -> None:
+        """Break every connection without a word. Mails whose end has come are handled all the same."""
+        for session in list(self._sessions):
+            session.abort()
+
     async def _empty(self, grace_s: float) -> None:
         """Wait for the end of all connections and mails, but not longer."""
         with suppress(TimeoutError):

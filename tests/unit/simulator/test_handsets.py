@@ -50,6 +50,19 @@ async def test_messages_are_filtered(filters: dict[str, str], texts: list[str]) 
     assert shown(handsets, **filters) == texts
 
 
+async def test_the_newest_group_message_is_known() -> None:
+    """Whatever came after it for the handset alone; without any there is none."""
+    handsets = Handsets()
+    assert handsets.last_group(HANDSET) is None
+    for number, participants in enumerate([(), (HANDSET, "+1"), (HANDSET, "+2"), ()]):
+        handsets.show(replace(row(number), participants=participants))
+    newest = handsets.last_group(HANDSET)
+    assert newest is not None
+    assert newest.participants == (HANDSET, "+2")
+    handsets.clear(HANDSET)
+    assert handsets.last_group(HANDSET) is None
+
+
 async def test_since_goes_by_arrival_within_a_millisecond() -> None:
     """Ids of one millisecond are in no order; what came after is told by its place."""
     handsets = Handsets()

@@ -23,7 +23,7 @@ from trebuchet.errors import NotFound, StorageUnavailable
 from trebuchet.model.message import Kind
 from trebuchet.model.receipt import ReceiptState
 from trebuchet.protocols.sms import TooManySegments
-from trebuchet.simulator.base import NoLink
+from trebuchet.simulator.base import File, NoLink
 from trebuchet.simulator.handsets import MESSAGES_PER_HANDSET, Memory, Power
 from trebuchet.simulator.scenario import Answer
 
@@ -143,6 +143,17 @@ async def test_a_group_message_is_shown_to_everybody() -> None:
     for number in both:
         (message,) = world.network.handsets.messages(number)
         assert (message.text, message.participants, message.peer) == ("hi all", both, OURS)
+
+
+async def test_a_group_message_may_be_submitted_for_one_of_its_recipients() -> None:
+    """Another carrier has the rest; the handset sees all of them nevertheless."""
+    world = World()
+    both = (HANDSET, "+19195551235")
+    whole = submitted("hi all", kind=Kind.MMS, destinations=both)
+    await world.submit(replace(whole, deliveries=whole.deliveries[:1], work_key=(whole.message.id, 0)))
+    (message,) = world.network.handsets.messages(HANDSET)
+    assert message.participants == both
+    assert world.network.handsets.messages("+19195551235") == ()
 
 
 async def test_one_recipient_that_is_refused_refuses_the_group() -> None:
@@ -444,6 +455,31 @@ async def test_a_typed_picture_message_has_no_segments_to_count() -> None:
     picture, group = world.line.typed_messages
     assert (picture.segment_count, picture.media) == (1, ("https://example.com/a.png",))
     assert (group.segment_count, group.participants) == (1, both)
+
+
+async def test_typed_files_are_handed_on() -> None:
+    """With them it is a picture message, whatever its text; they are not kept in the network's memory."""
+    world = World()
+    file = File("cat.jpg", "image/jpeg", b"\xff\xd8")
+    await world.network.type(HANDSET, OURS, "x" * 500, files=[file])
+    (typed,) = world.line.typed_messages
+    assert (typed.files, typed.segment_count, typed.encoding) == ((file,), 1, "")
+    (recorded,) = world.ledger.rows
+    assert recorded.media == ()
+
+
+async def test_typed_messages_take_a_link_of_their_kind() -> None:
+    """One for texts and one for the rest; what none takes is refused."""
+    world = World()
+    world.network.attach(world.line, frozenset({Kind.SMS}))
+    with pytest.raises(NoLink, match="MMS"):
+        await world.network.type(HANDSET, OURS, "hi", media=("https://example.com/a.png",))
+    pictures = Line("pictures")
+    world.network.attach(pictures, frozenset({Kind.MMS}))
+    await world.network.type(HANDSET, OURS, "a text")
+    await world.network.type(HANDSET, OURS, "a group", participants=(OURS, "+19195551235"))
+    assert [typed.text for typed in world.line.typed_messages] == ["a text"]
+    assert [typed.text for typed in pictures.typed_messages] == ["a group"]
 
 
 async def test_a_typed_message_that_is_not_taken_is_not_recorded() -> None:

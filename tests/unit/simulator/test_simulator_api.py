@@ -12,7 +12,9 @@ from starlette.applications import Starlette
 from simulator.stories import DELAY_MS, HANDSET, OURS, T0, World, quiet, submitted
 from trebuchet.clock import iso_ms
 from trebuchet.errors import NotFound, StorageUnavailable
+from trebuchet.model.message import Kind
 from trebuchet.simulator.api import parse_duration_ms, routes
+from trebuchet.simulator.base import File
 from trebuchet.simulator.handsets import WAITERS_MAX
 from trebuchet.simulator.scenario import MAGIC
 
@@ -271,11 +273,54 @@ async def test_a_group_reply_names_all_recipients_once() -> None:
     assert (typed.participants, typed.media) == ((OURS, "+19195551235"), ("https://example.com/a.png",))
 
 
+async def test_files_are_typed_as_they_are() -> None:
+    """Their octets in base64; a name and a type if there are any. No text is needed."""
+    world = World()
+    files = [{"name": "cat.jpg", "content_type": "image/jpeg", "data": "/9j/"}, {"data": "eA=="}]
+    assert (await call(world, "POST", MESSAGES, {"to": OURS, "files": files})).status == 202
+    (typed,) = world.line.typed_messages
+    assert typed.files == (
+        File("cat.jpg", "image/jpeg", b"\xff\xd8\xff"),
+        File("", "application/octet-stream", b"x"),
+    )
+
+
+async def test_a_reply_to_all_goes_to_everybody_in_the_group() -> None:
+    """To its sender first, then to the others; never to the handset itself. The newest group counts."""
+    world = World()
+    friend, other = "+19195551235", "+12025550100"
+    for number, group in enumerate([(HANDSET, friend), (friend, HANDSET, other, OURS)]):
+        await world.submit(submitted("all", number, kind=Kind.MMS, destinations=group))
+    await world.submit(submitted("you alone", 2))
+    assert (await call(world, "POST", MESSAGES, {"reply_all": True, "text": "me too"})).status == 202
+    (typed,) = world.line.typed_messages
+    assert (typed.handset, typed.number, typed.participants) == (HANDSET, OURS, (OURS, friend, other))
+
+
+async def test_a_reply_to_all_needs_a_group() -> None:
+    """409 while the handset shows none, whatever else it shows."""
+    world = World()
+    await world.submit(submitted())
+    answer = await call(world, "POST", MESSAGES, {"reply_all": True, "text": "hi"})
+    assert (answer.status, answer.json["type"]) == (409, "no-group")
+
+
 @pytest.mark.parametrize(
     ("body", "named"),
     [
         ({"text": "hi"}, "to"),
         ({"to": OURS}, "text"),
+        ({"to": OURS, "files": [{"data": "eA"}]}, "$.files[0].data"),
+        ({"to": OURS, "files": [{"data": "no base64!"}]}, "$.files[0].data"),
+        ({"to": OURS, "files": [{"data": ""}]}, "$.files[0].data"),
+        ({"to": OURS, "files": [{"name": "cat.jpg"}]}, "data"),
+        ({"to": OURS, "files": [{"data": "eA==", "name": "../cat.jpg"}]}, "$.files[0].name"),
+        ({"to": OURS, "files": [{"data": "eA==", "name": "a\nb"}]}, "$.files[0].name"),
+        ({"to": OURS, "files": [{"data": "eA==", "content_type": "image"}]}, "$.files[0].content_type"),
+        ({"to": OURS, "files": [{"data": "eA==", "content_type": "a/b\r\nc: d"}]}, "$.files[0].content_type"),
+        ({"to": OURS, "files": [{"data": "eA=="}] * 11}, "$.files"),
+        ({"to": OURS, "text": "hi", "reply_all": True}, "reply_all"),
+        ({"text": "hi", "reply_all": True, "group": [OURS]}, "reply_all"),
         ({"to": "??", "text": "hi"}, "to"),
         ({"to": OURS, "text": 5}, "text"),
         ({"to": OURS, "text": "a\0b"}, "NUL"),
@@ -334,10 +379,12 @@ async def test_bodies_are_json(method: str, target: str, content_type: str) -> N
     assert (answer.status, answer.json["type"]) == (415, "unsupported-content-type")
 
 
-@pytest.mark.parametrize(("method", "target"), BODIES)
-async def test_bodies_are_bounded(method: str, target: str) -> None:
-    """413 as soon as there is too much, however it is cut."""
-    answer = await call(World(), method, target, chunks=[b" " * 40_000] * 2)
+@pytest.mark.parametrize(
+    ("method", "target", "chunk"), [(*body, 6_000_000 if body[1] == MESSAGES else 40_000) for body in BODIES]
+)
+async def test_bodies_are_bounded(method: str, target: str, chunk: int) -> None:
+    """413 as soon as there is too much, however it is cut; files may be larger than all else."""
+    answer = await call(World(), method, target, chunks=[b" " * chunk] * 2)
     assert (answer.status, answer.json["type"]) == (413, "too-large")
 
 

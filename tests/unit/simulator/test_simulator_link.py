@@ -1,11 +1,12 @@
 """The link to the simulated network: its settings, its words, its rate limit."""
 
+import asyncio
 import random
 from typing import Any
 
 import pytest
 
-from simulator.stories import MemoryLedger, quiet, submitted
+from simulator.stories import HANDSET, OURS, MemoryLedger, quiet, submitted
 from trebuchet.carriers.base import (
     Accepted,
     File,
@@ -24,8 +25,10 @@ from trebuchet.clock import ManualClock
 from trebuchet.media.workers import ImageWorkers
 from trebuchet.model.account import Carrier
 from trebuchet.model.carrierids import IdConversion
+from trebuchet.model.message import Kind
 from trebuchet.model.receipt import Receipt
-from trebuchet.simulator.base import Reply
+from trebuchet.simulator import base
+from trebuchet.simulator.base import NoLink, Reply
 from trebuchet.simulator.network import SimulatedNetwork
 from trebuchet.simulator.scenario import Answer
 from trebuchet.telemetry import Telemetry
@@ -41,6 +44,7 @@ class Counted:
     def __init__(self) -> None:
         self.outcomes: list[Outcome] = []
         self.rooms = 0
+        self.parts: list[InboundPart] = []
 
     def outcome(self, shipment: Shipment, outcome: Outcome) -> None:
         assert shipment.deliveries
@@ -55,7 +59,10 @@ class Counted:
         raise AssertionError(receipt)
 
     def inbound(self, part: InboundPart) -> Any:
-        raise AssertionError(part)
+        self.parts.append(part)
+        future = asyncio.get_running_loop().create_future()
+        future.set_result(None)
+        return future
 
 
 REPLIES: dict[Answer, tuple[Reply, Outcome]] = {
@@ -76,8 +83,10 @@ def test_every_answer_has_its_outcome(answer: Answer) -> None:
 
 
 def test_settings_have_defaults() -> None:
-    """An empty record is a link with a window of 1000 and no rate limit."""
-    assert parse_settings({}) == SimulatorSettings(window=1000, segments_per_s=0)
+    """An empty record is a link for all kinds, with a window of 1000 and no rate limit."""
+    assert parse_settings({}) == SimulatorSettings(
+        window=1000, segments_per_s=0, carries=(Kind.SMS, Kind.MMS)
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,6 +96,8 @@ def test_settings_have_defaults() -> None:
         ({"window": "10"}, "window"),
         ({"segments_per_s": -1}, "segments_per_s"),
         ({"widnow": 10}, "widnow"),
+        ({"carries": []}, "carries"),
+        ({"carries": ["fax"]}, "carries"),
     ],
 )
 def test_wrong_settings_are_named(settings: dict[str, Any], complaint: str) -> None:
@@ -99,19 +110,23 @@ async def no_files(message_id: str) -> list[File]:
     raise AssertionError(f"{message_id} needs no files")
 
 
-async def rated(segments_per_s: int) -> tuple[Any, Counted, ManualClock]:
+async def linked(**settings: Any) -> tuple[Any, Counted, ManualClock, SimulatedNetwork]:
     clock, reports = ManualClock(), Counted()
     network = SimulatedNetwork(
         clock, random.Random(1), delay_min_ms=10**6, delay_max_ms=10**6, ledger=MemoryLedger()
     )
-    carrier = Carrier(id="sim", kind="simulator", settings={"segments_per_s": segments_per_s})
+    carrier = Carrier(id="sim", kind="simulator", settings=settings)
     link = build(
         carrier,
         reports,
         Surroundings(clock, network, Telemetry(), no_files, ImageWorkers(), lambda number: False),
     )
     await link.start()
-    return link, reports, clock
+    return link, reports, clock, network
+
+
+async def rated(segments_per_s: int) -> tuple[Any, Counted, ManualClock]:
+    return (await linked(segments_per_s=segments_per_s))[:3]
 
 
 def shipment(number: int, segments: int = 1) -> Shipment:
@@ -159,3 +174,31 @@ async def test_a_slow_link_goes_on() -> None:
         assert link.room(LANE) == 0
         clock.advance(1001)
         await quiet()
+
+
+async def test_typed_files_are_what_their_octets_are() -> None:
+    """Whatever the handset says of them: the gateway calls back with the type that a client will find."""
+    _, reports, _, network = await linked()
+    typed = [
+        base.File("cat.jpg", "image/png", b"\xff\xd8\xff\xe0"),
+        base.File("a.vcf", "text/vcard", b"hello"),
+        base.File("note", "application/octet-stream", b"hello"),
+    ]
+    await network.type(HANDSET, OURS, "look", participants=(OURS, "+19195551235"), files=typed)
+    (part,) = reports.parts
+    assert [(file.name, file.content_type) for file in part.files] == [
+        ("cat.jpg", "image/jpeg"),
+        ("a.vcf", "text/plain"),
+        ("note", "text/plain"),
+    ]
+    assert [file.octets for file in part.files] == [file.octets for file in typed]
+    assert (part.destination, part.destinations) == (OURS, (OURS, "+19195551235"))
+
+
+async def test_a_link_takes_the_kinds_that_it_carries() -> None:
+    """From handsets; what the gateway submits to it is for routes to say."""
+    _, reports, _, network = await linked(carries=["mms"])
+    with pytest.raises(NoLink):
+        await network.type(HANDSET, OURS, "hi")
+    await network.type(HANDSET, OURS, "hi", participants=(OURS, "+19195551235"))
+    assert len(reports.parts) == 1

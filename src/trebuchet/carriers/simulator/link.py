@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from trebuchet.carriers.base import (
     Accepted,
     CarrierReports,
+    File,
     InboundPart,
     LinkState,
     Lost,
@@ -18,6 +19,7 @@ from trebuchet.carriers.base import (
 )
 from trebuchet.carriers.simulator.settings import SimulatorSettings, parse_settings
 from trebuchet.clock import Clock, Timer
+from trebuchet.media.sniff import sniff
 from trebuchet.model.account import Carrier
 from trebuchet.model.receipt import Receipt
 from trebuchet.simulator.base import Key, Reply, Typed
@@ -99,7 +101,7 @@ class SimulatorLink:
 
     async def start(self) -> None:
         self._running = True
-        self._network.attach(self)
+        self._network.attach(self, frozenset(self._settings.carries))
 
     async def stop(self, grace_s: float) -> None:
         """See CarrierLink."""
@@ -147,6 +149,10 @@ class SimulatorLink:
                 destinations=typed.participants,
                 text=typed.text,
                 media=typed.media,
+                files=tuple(
+                    File(file.name, sniff(file.octets, file.content_type), file.octets)
+                    for file in typed.files
+                ),
                 segment_count=typed.segment_count,
                 encoding=typed.encoding,
                 carrier_message_id=typed.id,
