@@ -82,6 +82,12 @@ METRICS = (
         ("carrier", "type"),
         "Messages that an MM4 peer sent, by type.",
     ),
+    MetricRow(
+        "trebuchet_mm7_received_total",
+        "counter",
+        ("carrier", "type"),
+        "Messages that an MMSC posted over MM7, by type.",
+    ),
     MetricRow("trebuchet_pruned_total", "counter", ("what",), "Rows deleted by retention."),
     MetricRow("trebuchet_lane_depth", "gauge", ("lane",), "Deliveries that wait in a lane."),
     MetricRow(

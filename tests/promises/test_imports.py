@@ -141,14 +141,21 @@ def objection(importer: str, imported: str) -> str | None:
     return f"level {LEVELS[source]} imports level {LEVELS[target]}"
 
 
+PROTOCOLS_STAND_ON = {"msgspec", "lxml"}
+
+
 def protocol_objection(imported: str) -> str | None:
     """Why a module under `protocols` may not import `imported`, or None."""
     top = imported.partition(".")[0]
     if top in NOT_IN_PROTOCOLS:
         return "protocols do no I/O, and know neither time nor chance"
-    if top == "msgspec" or top in sys.stdlib_module_names or imported.startswith("trebuchet.protocols."):
+    if (
+        top in PROTOCOLS_STAND_ON
+        or top in sys.stdlib_module_names
+        or imported.startswith("trebuchet.protocols.")
+    ):
         return None
-    return "protocols stand on the standard library and msgspec alone"
+    return "protocols stand on the standard library, msgspec and an XML parser alone"
 
 
 MODULES = {module_name(path): path for path in sorted(SOURCE.rglob("*.py"))}
@@ -238,6 +245,7 @@ def test_the_rule_itself(importer: str, imported: str, refused: bool) -> None:
         ("struct", False),
         ("collections.abc.Iterator", False),
         ("msgspec.Struct", False),
+        ("lxml.etree", False),
         ("trebuchet.protocols.sms.gsm7", False),
         ("trebuchet.model.message", True),
         ("asyncio", True),

@@ -29,6 +29,7 @@ CARRIERS = {
     "mm4": CarrierKind(
         "trebuchet.carriers.mm4", frozenset({Kind.MMS}), safe_to_repeat=True, needs_media=True
     ),
+    "mm7": CarrierKind("trebuchet.carriers.mm7", frozenset({Kind.MMS}), needs_media=True),
     "smpp": CarrierKind("trebuchet.carriers.smpp", frozenset({Kind.SMS})),
 }
 

@@ -7,23 +7,36 @@ message with the same file.
 import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
+
+from msgspec.structs import replace
 
 from trebuchet.carriers.base import File
-from trebuchet.carriers.mm4.settings import Mm4Settings
 from trebuchet.media.budget import plan
-from trebuchet.media.images import SHRINKABLE
+from trebuchet.media.images import SHRINKABLE, ImageLimit
+from trebuchet.media.sniff import sniff
 from trebuchet.media.workers import ImageWorkers
-from trebuchet.protocols.mm4 import EncodedPart, MimePart, encode_part, presentation
+from trebuchet.protocols.mm4 import Content, EncodedPart, MimePart, encode_part, presentation
 
 _KEPT_MAX: Final = 32 << 20  # octets of encoded parts
 _Key = tuple[str, str, str]
 
 
-class Encoder:
-    """Makes the parts of mails to one peer. All calls in one event loop."""
+class Takes(Protocol):
+    """The part of a link's settings that says what its peer takes."""
 
-    def __init__(self, settings: Mm4Settings, images: ImageWorkers) -> None:
+    @property
+    def max_octets(self) -> int:
+        """Of all parts of a message, without encoding."""
+        ...
+
+    def image_limit(self, octets: int) -> ImageLimit: ...
+
+
+class Encoder:
+    """Makes the parts of messages to one peer. All calls in one event loop."""
+
+    def __init__(self, settings: Takes, images: ImageWorkers) -> None:
         self._settings = settings
         self._images = images
         self._kept: OrderedDict[_Key, EncodedPart] = OrderedDict()
@@ -59,3 +72,11 @@ class Encoder:
             _, oldest = self._kept.popitem(last=False)
             self._octets -= len(oldest.octets)
         return encoded
+
+
+def judged(content: Content) -> Content:
+    """Files by what they are, not by what they are said to be."""
+    return Content(
+        content.text,
+        tuple(replace(part, content_type=sniff(part.octets, part.content_type)) for part in content.media),
+    )

@@ -65,18 +65,29 @@ def _walk(
     count[0] += 1
     if count[0] > limits.parts:
         raise Mm4Error("too many parts")
-    content_type, given = _content_type(headers)
+    content_type, given = content_type_of(headers)
     if not content_type.startswith("multipart/"):
         yield _leaf(content_type, given, headers, octets[start:end])
         return
     if depth >= limits.depth:
         raise Mm4Error("parts are nested too deep")
-    boundary = given.get("boundary", "").encode("utf-8", "replace")
+    for inner, body, last in children(headers, octets, start, end, limits):
+        yield from _walk(inner, octets, body, last, limits, depth + 1, count)
+
+
+def children(
+    headers: Headers, octets: bytes, start: int, end: int, limits: Limits = LIMITS
+) -> Iterator[tuple[Headers, int, int]]:
+    """The parts of a multipart to which `headers` belong: their headers, and where their bodies begin and end.
+
+    Raises Mm4Error.
+    """
+    boundary = content_type_of(headers)[1].get("boundary", "").encode("utf-8", "replace")
     if not boundary or len(boundary) > _BOUNDARY_MAX:
         raise Mm4Error("a multipart without a boundary")
     for first, last in _spans(boundary, octets, start, end, limits):
         inner, body = parse_block(octets, first, last, limits)
-        yield from _walk(inner, octets, body, last, limits, depth + 1, count)
+        yield inner, body, last
 
 
 def _spans(boundary: bytes, octets: bytes, start: int, end: int, limits: Limits) -> Iterator[tuple[int, int]]:
@@ -123,7 +134,8 @@ def _after_line(octets: bytes, dashed: bytes, start: int, end: int) -> int:
     return found + 1 if found >= 0 else -1
 
 
-def _content_type(headers: Headers) -> tuple[str, dict[str, str]]:
+def content_type_of(headers: Headers) -> tuple[str, dict[str, str]]:
+    """In lower case, and its parameters; what it is if nothing is said."""
     value = headers.first("Content-Type")
     if not value:
         return "text/plain", {}
