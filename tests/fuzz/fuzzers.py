@@ -36,11 +36,28 @@ def mails() -> list[bytes]:
     return [path.read_bytes() for path in sorted((HERE.parent / "golden" / "mm4").glob("*.eml"))]
 
 
+def soap() -> list[bytes]:
+    """One message of each kind, and content in parts."""
+    status = b"<Status><StatusCode>1000</StatusCode></Status>"
+    who = b"<MessageID>m</MessageID><Recipient><Number>+1202</Number></Recipient><MMStatus>Expired</MMStatus>"
+    return [
+        b"<SubmitReq><Recipients><To><Number displayOnly='true'>+1202</Number></To></Recipients></SubmitReq>",
+        b"<SubmitRsp>" + status + b"<MessageID>m</MessageID></SubmitRsp>",
+        b"<DeliverReq><Sender><ShortCode>55555</ShortCode></Sender><Subject>a</Subject></DeliverReq>",
+        b"<DeliveryReportReq>" + who + b"</DeliveryReportReq>",
+        b"<ReadReplyReq>" + who + b"</ReadReplyReq>",
+        b"<Fault><detail><RSErrorRsp>" + status + b"</RSErrorRsp></detail></Fault>",
+        b"Content-Type: image/png\r\nContent-ID: <x>\r\nContent-Transfer-Encoding: base64\r\n\r\nQUJD",
+        b"Content-Type: multipart/mixed; boundary=c\r\n\r\n--c\r\n\r\ntext\r\n--c--",
+    ]
+
+
 SEEDS: dict[str, Callable[[], list[bytes]]] = {
     "smpp_codec": pdus,
     "smpp_session": list,
     "smpp_receipt": receipts,
     "mm4": mails,
+    "mm7": soap,
 }
 
 
