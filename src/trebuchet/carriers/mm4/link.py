@@ -7,6 +7,7 @@ answer says of each recipient is in `protocols.mm4.session`.
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -27,6 +28,7 @@ from trebuchet.carriers.mm4 import translate
 from trebuchet.carriers.mm4.content import Encoder
 from trebuchet.carriers.mm4.incoming import Incoming
 from trebuchet.carriers.mm4.settings import Mm4Settings
+from trebuchet.carriers.reach import Reach
 from trebuchet.clock import Clock, Ids, Timer
 from trebuchet.errors import TrebuchetError
 from trebuchet.media.images import BadImage, CannotFit
@@ -52,7 +54,7 @@ TOO_LARGE: Final = 4711
 BAD_MEDIA: Final = 4412
 NOT_WRITABLE: Final = 4752
 _AGAIN_MS: Final = (60_000, 300_000, 900_000, 3_600_000)  # after a refusal for now, by try
-_UNAVAILABLE_MS: Final = (1_000, 5_000, 15_000, 60_000)  # while the peer cannot be talked to
+_NOT_NOW: Final = frozenset({421, 452})  # said of the peer itself, not of a mail: RFC 5321 section 4.2.3
 _BUSY_MS: Final = 2_000
 _LISTEN_AGAIN_MS: Final = 10_000
 _WAITING: Final = frozenset({State.SUBMITTED, State.HELD, State.DEFERRED})
@@ -141,30 +143,28 @@ class Mm4Link:
             None if listening is None else SmtpListener(listening, self._incoming.handle, telemetry=telemetry)
         )
         self._out: dict[str, _Transit] = {}  # by transaction id
+        self._none_out = asyncio.Event()
         self._turns = asyncio.Semaphore(2 * settings.connections)
         self._tasks: set[asyncio.Task[None]] = set()
         self._running = False
-        self._failures = 0  # in a row to reach the peer
-        self._down_until_ms = 0
-        self._up: Timer | None = None
+        self._reach = Reach(clock, probe=self._pool.probe, again=reports.room, changed=self._reach_changed)
         self._again: Timer | None = None
 
     @property
     def state(self) -> LinkState:
-        return LinkState.UP if self._running and not self._failures else LinkState.DOWN
+        return LinkState.UP if self._running and not self._reach.down else LinkState.DOWN
 
     def room(self, lane: str) -> int:
-        """See CarrierLink. While the peer cannot be reached, one at a time is tried."""
-        if not self._running or lane not in self.lanes or self._clock.now_ms() < self._down_until_ms:
+        """See CarrierLink."""
+        if not self._running or lane not in self.lanes or self._reach.down:
             return 0
-        window = 1 if self._failures else self.settings.window
-        return max(window - len(self._out), 0)
+        return max(self.settings.window - len(self._out), 0)
 
     def submit(self, lane: str, shipment: Shipment) -> None:
         """See CarrierLink. The outcome follows the peer's answer, minutes later perhaps."""
         now_ms = self._clock.now_ms()
         if self.room(lane) <= 0:
-            until_ms = max(self._down_until_ms, now_ms + _BUSY_MS)
+            until_ms = max(self._reach.down_until_ms, now_ms + _BUSY_MS)
             call = partial(self._reports.outcome, shipment, Snooze(until_ms, "the link has no room"))
             asyncio.get_running_loop().call_soon(call)
             return
@@ -180,15 +180,21 @@ class Mm4Link:
         await self._listen()
 
     async def stop(self, grace_s: float) -> None:
-        """See CarrierLink. A forward whose answer is still awaited is submitted again after the next start."""
+        """See CarrierLink. A forward whose answer is still awaited then is submitted again after the next start."""
         self._running = False
-        for timer in (self._again, self._up, *(transit.timer for transit in self._out.values())):
+        self._reach.cancel()
+        if self._out and grace_s > 0:
+            self._none_out.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(grace_s):
+                    await self._none_out.wait()
+        for timer in (self._again, *(transit.timer for transit in self._out.values())):
             if timer is not None:
                 timer.cancel()
         if self._listener is not None:
             await self._listener.stop()
         await self._incoming.close()
-        await self._pool.close(grace_s)
+        await self._pool.close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -255,7 +261,7 @@ class Mm4Link:
             transit.exchanged.append(self._said("out", "SMTP", error.dialogue))
             self._not_handed_over(transaction_id, transit, error)
             return
-        self._reached()
+        self._reach.reached()
         transit.exchanged.append(self._said("out", "SMTP", submitted.dialogue))
         self._taken(transaction_id, transit, submitted)
 
@@ -276,23 +282,23 @@ class Mm4Link:
     def _not_handed_over(self, transaction_id: str, transit: _Transit, error: SmtpError) -> None:
         now_ms = self._clock.now_ms()
         if isinstance(error, SmtpRefused):
-            self._reached()
+            self._reach.reached()
             outcome = status.smtp_outcome(error.reply.code, _enhanced(error.reply))
             if outcome.verdict is Verdict.LINK:
-                self._unreachable(str(error))
-                self._settle(transaction_id, Snooze(self._down_until_ms, str(error)))
+                self._reach.failed(str(error))
+                self._settle(transaction_id, Snooze(self._reach.down_until_ms, str(error)))
             else:
                 self._settle(transaction_id, Refused(outcome.code or NOT_WRITABLE, error.reply.line))
-        elif isinstance(error, SmtpTemporary):
-            self._reached()
+        elif isinstance(error, SmtpTemporary) and error.reply.code not in _NOT_NOW:
+            self._reach.reached()
             self._settle(transaction_id, self._retry(transit, error.reply))
         elif isinstance(error, SmtpLost) and error.after_data:
             # The peer may have it. To ask is to submit it again, under the same message id.
-            self._unreachable(str(error))
+            self._reach.failed(str(error))
             self._settle(transaction_id, Lost(str(error)))
         else:
-            self._unreachable(str(error))
-            self._settle(transaction_id, Snooze(max(self._down_until_ms, now_ms + 1), str(error)))
+            self._reach.failed(str(error))
+            self._settle(transaction_id, Snooze(max(self._reach.down_until_ms, now_ms + 1), str(error)))
 
     def _retry(self, transit: _Transit, reply: Reply) -> RetryAt:
         pause_ms = _AGAIN_MS[min(transit.shipment.attempt, len(_AGAIN_MS)) - 1]
@@ -403,31 +409,19 @@ class Mm4Link:
         if transit is None or transit.settled:
             return
         transit.settled = True
+        if not self._out:
+            self._none_out.set()
         if transit.timer is not None:
             transit.timer.cancel()
         self._reports.outcome(transit.shipment, replace(outcome, pdus=tuple(transit.exchanged)))
         if self._running:
             self._reports.room()
 
-    # ---- whether the peer can be reached ----
-
-    def _reached(self) -> None:
-        if self._failures:
-            self._failures = 0
+    def _reach_changed(self, there: bool, why: str) -> None:
+        if there:
             self._telemetry.note("mm4_peer_reached", carrier=self.carrier_id)
-            self._reports.room()
-
-    def _unreachable(self, why: str) -> None:
-        """Rest for a while, longer each time. Forwards that fail at the same time are one failure."""
-        if self._clock.now_ms() < self._down_until_ms:
-            return
-        pause_ms = _UNAVAILABLE_MS[min(self._failures, len(_UNAVAILABLE_MS) - 1)]
-        self._failures += 1
-        self._down_until_ms = self._clock.now_ms() + pause_ms
-        self._telemetry.problem("mm4_peer_unreachable", carrier=self.carrier_id, reason=why)
-        if self._up is not None:
-            self._up.cancel()
-        self._up = self._clock.call_at(self._down_until_ms, self._reports.room)
+        else:
+            self._telemetry.problem("mm4_peer_unreachable", carrier=self.carrier_id, reason=why)
 
 
 def _enhanced(reply: Reply) -> str:

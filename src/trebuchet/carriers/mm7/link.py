@@ -85,7 +85,7 @@ class Mm7Link:
         self._telemetry = telemetry
         self._encoder = Encoder(settings, images)
         self._poster = Poster(settings)
-        self._reach = Reach(clock, again=reports.room, changed=self._reach_changed)
+        self._reach = Reach(clock, probe=self._poster.probe, again=reports.room, changed=self._reach_changed)
         self._listener = Mm7Listener(settings, incoming.handle) if settings.listen_port else None
         self._listen_again: Timer | None = None
         self._out: dict[asyncio.Task[None], Shipment] = {}
@@ -97,14 +97,13 @@ class Mm7Link:
 
     @property
     def state(self) -> LinkState:
-        return LinkState.UP if self._running and not self._reach.failures else LinkState.DOWN
+        return LinkState.UP if self._running and not self._reach.down else LinkState.DOWN
 
     def room(self, lane: str) -> int:
-        """See CarrierLink. While the MMSC cannot be reached, one at a time is tried."""
-        if not self._running or lane not in self.lanes or self._reach.resting:
+        """See CarrierLink."""
+        if not self._running or lane not in self.lanes or self._reach.down:
             return 0
-        window = 1 if self._reach.failures else self.settings.window
-        return max(window - len(self._out), 0)
+        return max(self.settings.window - len(self._out), 0)
 
     def submit(self, lane: str, shipment: Shipment) -> None:
         """See CarrierLink."""
@@ -191,10 +190,10 @@ class Mm7Link:
             transaction_id = self._ids.message_id(self._clock.now_ms())
             request = translate.submit(shipment.message, deliveries, self.settings, transaction_id)
             said = await self._poster.post(request, parts, self._clock)
-        if said.reached:
-            self._reach.reached()
         if said.verdict is Verdict.LINK:
             self._reach.failed(said.words)
+        elif said.verdict is not None:
+            self._reach.reached()
         return _Asked(deliveries, said)
 
     async def _concluded(

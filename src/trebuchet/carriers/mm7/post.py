@@ -1,5 +1,6 @@
 """One request to the MMSC over HTTP, and what its answer means."""
 
+import asyncio
 import base64
 import ssl
 from collections.abc import Sequence
@@ -16,10 +17,12 @@ from trebuchet.protocols.mm4 import EncodedPart
 from trebuchet.protocols.mm7 import status
 from trebuchet.protocols.mm7.status import Verdict
 from trebuchet.webclient import AddressRules, WebClient, WebError
+from trebuchet.webclient.addresses import parse_url
 from trebuchet.webclient.connection import Answer
 
 _ANSWER_MAX: Final = 65_536  # octets of an answer that are read
 _EVERYWHERE: Final = (ip_network("0.0.0.0/0"), ip_network("::/0"))
+_CONNECT_S: Final = 10.0
 _NO_SENSE: Final = 4750
 _SERVER_FAULT: Final = 5620
 _NOT_WRITABLE: Final = 4752
@@ -32,7 +35,6 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     words: str
     code: int | None = None  # what it fails with, if it fails
     message_id: str = ""
-    reached: bool = True  # somebody answered
     exchanged: tuple[tuple[int, str, bytes], ...] = ()
 
 
@@ -49,18 +51,25 @@ class Poster:
             tls=_tls(settings),
             connections_max=settings.connections,
             connections_per_origin=settings.connections,
-            connect_timeout_s=10,
+            connect_timeout_s=_CONNECT_S,
         )
 
     async def close(self) -> None:
         await self._client.close()
+
+    async def probe(self) -> None:
+        """Find out that somebody listens there. Raises OSError."""
+        target = parse_url(self._settings.url)
+        async with asyncio.timeout(_CONNECT_S):
+            _, writer = await asyncio.open_connection(target.host, target.port)
+        writer.close()
 
     async def post(self, request: mm7.SubmitReq, parts: Sequence[EncodedPart], clock: Clock) -> Said:
         """Raises nothing that the peer could cause."""
         try:
             body = mm7.encode(request, self._profile, f"b{request.transaction_id}", parts=parts)
         except mm7.EncodeError as error:
-            return Said(verdict=Verdict.PERMANENT, code=_NOT_WRITABLE, words=str(error), reached=False)
+            return Said(verdict=Verdict.PERMANENT, code=_NOT_WRITABLE, words=str(error))
         out = _shown(clock, "out", request.NAME, translate.shown(request))
         headers = [(b"Content-Type", body.content_type.encode("ascii")), *self._headers]
         try:
@@ -74,7 +83,7 @@ class Poster:
             )
         except WebError as error:
             verdict = None if error.asked else Verdict.LINK
-            return Said(verdict=verdict, words=str(error), reached=False, exchanged=(out,))
+            return Said(verdict=verdict, words=str(error), exchanged=(out,))
         said = understood(answer, request.transaction_id)
         return msgspec.structs.replace(
             said, exchanged=(out, _shown(clock, "in", f"HTTP {answer.status}", [said.words]))
