@@ -79,39 +79,41 @@ async def tapped(port: int) -> AsyncIterator[Tap]:
         server.close()
 
 
-def write_pcap(path: Path, connections: Iterable[Iterable[Chunk]]) -> None:
-    """Each connection as TCP from a port of its own to SMSC_PORT. Checksums are 0: nobody checks them here."""
+def write_pcap(path: Path, connections: Iterable[Iterable[Chunk]], to_port: int = SMSC_PORT) -> None:
+    """Each connection as TCP from a port of its own to that port. Checksums are 0: nobody checks them here."""
     with path.open("wb") as file:
         file.write(struct.pack(">IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262_144, RAW_IP))
         for number, chunks in enumerate(connections):
-            for packet in _packets(50_000 + number, chunks):
+            for packet in _packets((50_000 + number, to_port), chunks):
                 file.write(struct.pack(">IIII", 0, 0, len(packet), len(packet)) + packet)
 
 
-def _packets(port: int, chunks: Iterable[Chunk]) -> Iterable[bytes]:
+def _packets(ports: tuple[int, int], chunks: Iterable[Chunk]) -> Iterable[bytes]:
     sequence = {True: 1, False: 1}
-    yield _packet(port, True, 0, 0, SYN, b"")
-    yield _packet(port, False, 0, 1, SYN | 0x10, b"")
+    yield _packet(ports, True, 0, 0, SYN, b"")
+    yield _packet(ports, False, 0, 1, SYN | 0x10, b"")
     for to_server, octets in chunks:
         for start in range(0, len(octets), SEGMENT_MAX):
             piece = octets[start : start + SEGMENT_MAX]
-            yield _packet(port, to_server, sequence[to_server], sequence[not to_server], PSH_ACK, piece)
+            yield _packet(ports, to_server, sequence[to_server], sequence[not to_server], PSH_ACK, piece)
             sequence[to_server] += len(piece)
 
 
-def _packet(port: int, to_server: bool, sequence: int, seen: int, flags: int, octets: bytes) -> bytes:
+def _packet(
+    ends: tuple[int, int], to_server: bool, sequence: int, seen: int, flags: int, octets: bytes
+) -> bytes:
     addresses = (b"\x0a\0\0\1", b"\x0a\0\0\2") if to_server else (b"\x0a\0\0\2", b"\x0a\0\0\1")
-    ports = (port, SMSC_PORT) if to_server else (SMSC_PORT, port)
+    ports = ends if to_server else ends[::-1]
     ip = struct.pack(">BBHHHBBH", 0x45, 0, 40 + len(octets), 0, 0, 64, 6, 0) + b"".join(addresses)
     tcp = struct.pack(">HHIIBBHHH", *ports, sequence, seen, 0x50, flags, 65_535, 0, 0)
     return ip + tcp + octets
 
 
-async def tshark(path: Path, *arguments: str) -> str:
-    """What tshark prints of a capture, with everything on SMSC_PORT taken for SMPP."""
+async def tshark(path: Path, *arguments: str, port: int = SMSC_PORT, protocol: str = "smpp") -> str:
+    """What tshark prints of a capture, with everything on a port taken for a protocol."""
     process = await asyncio.create_subprocess_exec(
         "tshark",
-        *("-r", str(path), "-n", "-d", f"tcp.port=={SMSC_PORT},smpp", *arguments),
+        *("-r", str(path), "-n", "-d", f"tcp.port=={port},{protocol}", *arguments),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -120,9 +122,10 @@ async def tshark(path: Path, *arguments: str) -> str:
     return output.decode()
 
 
-async def malformed(path: Path) -> str:
+async def malformed(path: Path, *, port: int = SMSC_PORT, protocol: str = "smpp") -> str:
     """The frames that tshark finds fault with: malformed, or not to be made out."""
-    return await tshark(path, "-Y", "_ws.malformed || _ws.short || _ws.expert.severity >= error")
+    faults = "_ws.malformed || _ws.short || _ws.expert.severity >= error"
+    return await tshark(path, "-Y", faults, port=port, protocol=protocol)
 
 
 async def fields(path: Path, names: Iterable[str]) -> list[list[list[str]]]:
