@@ -1,26 +1,24 @@
 """What the peer sends: answers and reports to our forwards, messages for our numbers, and mails that came back.
 
-A mail is answered 250 once all that follows from it is on disk. A message is then answered and reported to the peer
-before its 250 if that can be done within seconds: if we die in between, the peer sends it again, we know it by its id,
-and answer again. Answers and reports that the peer could not take are tried again from memory.
+A mail is answered 250 once all that follows from it is on disk. A message is answered and reported to the peer before
+its 250: if we die in between, the peer sends it again, we know it by its id, and answer again. If the peer cannot take
+the answer now, a message of the last hour is not taken either (451): it comes again, and the answer need not be kept
+here. A report, and what is owed for an older message or another mail, is tried again from memory.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from msgspec.structs import replace
-
 from trebuchet.carriers.base import CarrierReports
 from trebuchet.carriers.mm4 import translate
+from trebuchet.carriers.mm4.content import judged
 from trebuchet.carriers.mm4.settings import Mm4Settings
 from trebuchet.clock import Clock, Ids, Timer
 from trebuchet.errors import TrebuchetError
-from trebuchet.media.sniff import sniff
 from trebuchet.model.receipt import Receipt, ReceiptState
 from trebuchet.protocols.mm4 import (
     Address,
-    Content,
     DeliveryReportReq,
     ForwardReq,
     ForwardRes,
@@ -46,6 +44,8 @@ TAKEN: Final = Reply(250, "2.0.0 taken")
 AGAIN: Final = Reply(451, "4.3.0 not now")
 _NOBODY: Final = Reply(550, "5.1.1 no such recipient here")
 _NO_MM4: Final = Reply(554, "5.6.0 not a message of MM4")
+_UNHEARD: Final = Reply(451, "4.4.1 stored, but your relay does not take the answer")
+_YOUNG_S: Final = 3_600  # of a message that the peer shall send again rather than be answered late
 _ANSWER_S: Final = 10.0  # that a 250 waits for our answer to be taken by the peer
 _AGAIN_S: Final = (1, 5, 15, 60, 300, 900, 3600, 3600)  # until an answer or a report is sent again
 _PENDING_MAX: Final = 10_000  # of those
@@ -86,7 +86,7 @@ class Incoming:
         self._bounced = bounced
         self._telemetry = telemetry
         self._timers: set[Timer] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[bool]] = set()
         self._closed = False
 
     async def handle(self, envelope: Envelope) -> Reply:
@@ -185,25 +185,27 @@ class Incoming:
         called = translate.numbers(envelope.rcpt_tos, self._settings)
         ours = tuple(number for number in called if self._is_ours(number))
         if ours:
-            content = _judged(content_of(request.parts))
+            content = judged(content_of(request.parts))
             part = translate.inbound_of(request, content, ours, self._carrier_id)
             await self._reports.inbound(part)
         elif not request.ack_request:
             return _NOBODY
+        young = request.date_s is not None and 0 <= self._clock.now_ms() // 1000 - request.date_s < _YOUNG_S
         if request.ack_request:
-            await self._answer_forward(request, envelope, ours, [n for n in called if n not in ours])
+            said = self._answer_to(request, ours, [n for n in called if n not in ours])
+            if not await self._say(said, envelope, again=not young) and young:
+                return _UNHEARD
         if request.delivery_report:
+            # A peer that has the answer may never send the message again, whatever it is told now.
             for number in ours:
                 await self._say(self._report(request, number), envelope)
         return TAKEN
 
-    async def _answer_forward(
-        self, request: ForwardReq, envelope: Envelope, ours: tuple[str, ...], others: list[str]
-    ) -> None:
+    def _answer_to(self, request: ForwardReq, ours: tuple[str, ...], others: list[str]) -> Response:
         """Ok, or a refusal: of all, or of those that it names."""
         word = RequestStatus.SENDING_ADDRESS_UNRESOLVED if others else RequestStatus.OK
         named = tuple(map(translate.address_of, others)) if ours else ()
-        await self._say(self._answer(request, word, _UNKNOWN_NUMBER if others else None, named), envelope)
+        return self._answer(request, word, _UNKNOWN_NUMBER if others else None, named)
 
     def _report(self, request: ForwardReq, number: str) -> DeliveryReportReq:
         """That one of our numbers has it: to hand it to its application is what is left."""
@@ -246,14 +248,18 @@ class Incoming:
     def _mail_id(self, now_ms: int) -> str:
         return f"{self._ids.message_id(now_ms)}@{self._settings.our_domain}"
 
-    async def _say(self, message: Response | Request, envelope: Envelope) -> None:
-        """Send an answer or a report to whoever sent the mail; what fails is tried again for some hours."""
+    async def _say(self, message: Response | Request, envelope: Envelope, *, again: bool = True) -> bool:
+        """Send an answer or a report to whoever sent the mail. False if it may be taken later.
+
+        With `again` it is then tried again for some hours.
+        """
         to = message.to if isinstance(message, Response) else ""
         mailbox = to or envelope.mail_from
-        if mailbox:
-            await self._send(message, mailbox, 0)
+        return not mailbox or await self._send(message, mailbox, 0, again=again)
 
-    async def _send(self, message: Response | Request, mailbox: str, tries: int) -> None:
+    async def _send(
+        self, message: Response | Request, mailbox: str, tries: int, *, again: bool = True
+    ) -> bool:
         mail = Envelope(
             mail_from=self._settings.system,
             rcpt_tos=(mailbox,),
@@ -269,8 +275,12 @@ class Incoming:
                 kind=str(message.TYPE),
                 reason=str(error) or "no answer in time",
             )
-            if not isinstance(error, SmtpRefused | ValueError):
+            if isinstance(error, SmtpRefused | ValueError):
+                return True
+            if again:
                 self._send_again(message, mailbox, tries)
+            return False
+        return True
 
     def _send_again(self, message: Response | Request, mailbox: str, tries: int) -> None:
         if self._closed or tries >= len(_AGAIN_S) or len(self._timers) >= _PENDING_MAX:
@@ -295,11 +305,3 @@ class Incoming:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _judged(content: Content) -> Content:
-    """Files by what they are, not by what they are said to be."""
-    return Content(
-        content.text,
-        tuple(replace(part, content_type=sniff(part.octets, part.content_type)) for part in content.media),
-    )

@@ -309,11 +309,11 @@ class Mm4Link:
 
     def _answered(self, answer: ForwardRes) -> bool:
         """An MM4_forward.RES. False if no forward waits for it."""
-        transaction_id = normalised(answer.transaction_id)
+        outcome = status.request_outcome(answer.status, answer.internal_code)
+        transaction_id = self._meant(answer, outcome.verdict)
         transit = self._out.get(transaction_id)
         if transit is None:
             return False
-        outcome = status.request_outcome(answer.status, answer.internal_code)
         transit.words = " ".join(filter(None, (answer.status, answer.status_text)))[:200]
         transit.exchanged.append(self._said("in", str(answer.TYPE), translate.shown(answer)))
         named = {address.value for address in answer.recipients}
@@ -323,6 +323,15 @@ class Mm4Link:
                 self._step(transit, place, said)
         self._conclude(transaction_id, transit)
         return True
+
+    def _meant(self, answer: ForwardRes, verdict: Verdict) -> str:
+        """The transaction of an answer. Ok to an earlier one, from before a restart, is Ok to the message."""
+        transaction_id = normalised(answer.transaction_id)
+        if transaction_id in self._out or verdict is not Verdict.OK:
+            return transaction_id
+        message_id = normalised(answer.message_id)
+        same = (each for each, out in self._out.items() if normalised(out.message_id) == message_id)
+        return next(same, transaction_id)
 
     def _bounced(self, transaction_id: str, number: str | None, code: int, words: str) -> bool:
         """The mail came back. False if no forward of that id is out."""
