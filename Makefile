@@ -86,7 +86,7 @@ bench: install ## Measure CPU per message, rates and memory
 	@if [ -z "$(ARGS)" ]; then .venv/bin/python bench/pictures.py; fi
 
 docs: install ## Write the generated pages of docs/ anew
-	@if [ -f tools/build_docs.py ]; then .venv/bin/python tools/build_docs.py $(ARGS); \
+	@if [ -f tools/build_docs.py ]; then .venv/bin/python -m tools.build_docs $(ARGS); \
 	else echo "No page of docs/ is generated yet"; fi
 
 ##@ Maintain

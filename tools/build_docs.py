@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tools.carrier_settings import carriers_page
+
 from trebuchet.cli.reference import reference_markdown as command_line_page
 from trebuchet.model import errorcodes
 from trebuchet.model.errorcodes import ERROR_CODES
@@ -132,6 +134,7 @@ def pages() -> dict[Path, str]:
     return {
         REFERENCE / "cli.md": command_line_page(),
         REFERENCE / "settings.md": settings_page(),
+        REFERENCE / "carriers.md": carriers_page(),
         REFERENCE / "metrics.md": metrics_page(),
         REFERENCE / "error-codes.md": error_codes_page(),
         REFERENCE / "states.md": states_page(),
