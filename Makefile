@@ -70,7 +70,8 @@ test: install ## Run the tests; those of programs that are not here are left out
 	command -v npm >/dev/null || absent node npm "with the Node.js SDK and node-smpp"; \
 	PATH="$$PATH:/usr/sbin" command -v bearerbox >/dev/null || absent kannel Kannel "in which it is the peer"; \
 	command -v tshark >/dev/null || absent tshark tshark "in which it reads our captures"; \
-	command -v swaks >/dev/null || absent swaks swaks "in which it hands over mail"; \
+	{ command -v swaks && perl -MNet::SSLeay -e 1; } >/dev/null 2>&1 || \
+	absent swaks "swaks, or its TLS (libnet-ssleay-perl)," "in which it hands over mail"; \
 	{ PATH="$$PATH:/usr/sbin" command -v postfix >/dev/null && [ "$$(id -u)" = 0 ]; } || absent postfix "Postfix, or root," "in which it is the relay"; \
 	.venv/bin/python -c 'import atheris' 2>/dev/null || absent atheris atheris "in which it is the fuzzer"; \
 	if [ -n "$$marks" ] && [ -n "$(ALL)" ]; then echo "ALL asks for every test" >&2; exit 1; fi; \

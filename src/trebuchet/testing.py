@@ -198,6 +198,7 @@ class RunningMmsc:
         self.port = port
         self.clock = clock
         self.network = network
+        self.mm7_port = inner.mm7_port  # -1 unless `mm7_port` was given
         self._mmsc = inner
         self._files = files
 

@@ -52,6 +52,8 @@ LEVELS = {
 SAME_LEVEL_ALLOWED = {
     ("simulator", "storage"): "the simulated network keeps its memory as a row type of the storage contract",
     ("simulator", "smtp"): "the simulated MMSC hands mail over and takes it, as any relay does",
+    ("simulator", "webclient"): "the simulated MMSC posts MM7",
+    ("simulator", "webserver"): "the simulated MMSC takes MM7",
     ("accept", "outbox"): "accepting hands its change to the committer",
     ("receipts", "outbox"): "a receipt is recorded through the committer",
     ("inbound", "outbox"): "an inbound message is stored through the committer",

@@ -118,6 +118,9 @@ class Mmsc:
                 pairs = (line.partition(":") for line in lines[1:] if line)
                 headers = {name.lower(): value.strip() for name, _, value in pairs}
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
+                if lines[0].startswith("GET "):
+                    writer.write(b"HTTP/1.1 405 No\r\nContent-Length: 0\r\n\r\n")
+                    continue
                 submitted = _submitted(headers, body)
                 self.submitted.append(submitted)
                 self.changed.set()

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from support.gateway import Gateway, running
 from support.http import Answer, Catcher, catching, request
@@ -33,6 +34,7 @@ class MmscProcess:
         self.port = int(said["port"])
         self.domain = str(said["domain"])
         self.url = str(said["handsets"])
+        self.mm7_port = urlsplit(str(said.get("mm7", ""))).port or 0
         self._process = process
 
     async def sim(self, method: str, path: str, body: Any = None) -> Answer:

@@ -139,6 +139,16 @@ def mmsc(
     tls_certificate: Annotated[str, typer.Option(metavar="FILE", help="Its certificate.")] = "",
     tls_key: Annotated[str, typer.Option(metavar="FILE", help="Its key.")] = "",
     max_octets: Annotated[int, typer.Option(help="Of a mail; larger ones are refused.")] = 10_000_000,
+    mm7_port: Annotated[
+        int, typer.Option(help="Port for applications that post MM7; 0 takes any, -1: none.")
+    ] = -1,
+    mm7_profile: Annotated[str, typer.Option(help="Namespace and version of what it posts.")] = "rel6-1.4",
+    vasp_url: Annotated[
+        str, typer.Option(metavar="URL", help="Where handsets' messages and reports are posted as MM7.")
+    ] = "",
+    vasp_user: Annotated[
+        str, typer.Option(metavar="NAME:PASSWORD", help="As whom to authenticate there.")
+    ] = "",
     refuses: Annotated[
         str, typer.Option(help="How it refuses: answer (MM4_forward.RES) or smtp (a 5xx reply).")
     ] = "answer",
@@ -170,7 +180,7 @@ def mmsc(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, an object a line.")] = False,
 ) -> None:
-    """Be an MMSC for anybody's MM4 relay, with handsets.
+    """Be an MMSC for anybody's MM4 relay, or MM7 application, with handsets.
 
     The scenarios are those of the simulated carrier; #smtp:451, #answer:STATUS and #report:STATUS in a text ask
     for one reply, request status or MM status. Handsets are read and typed on over HTTP, pictures included.
@@ -181,7 +191,10 @@ def mmsc(
 
     if peer_user and ":" not in peer_user:
         raise CommandError(Code.REFUSED, "--peer-user is not NAME:PASSWORD")
+    if vasp_user and ":" not in vasp_user:
+        raise CommandError(Code.REFUSED, "--vasp-user is not NAME:PASSWORD")
     peer_username, _, peer_password = peer_user.partition(":")
+    vasp_username, _, vasp_password = vasp_user.partition(":")
     try:
         settings = parse_settings(
             {
@@ -200,6 +213,11 @@ def mmsc(
                 "peer_tls_verify": peer_tls_verify,
                 "peer_username": peer_username,
                 "peer_password": peer_password,
+                "mm7_port": mm7_port,
+                "mm7_profile": mm7_profile,
+                "vasp_url": vasp_url,
+                "vasp_username": vasp_username,
+                "vasp_password": vasp_password,
                 "refuses": refuses,
                 "reports": reports,
                 "internal_status": internal_status,
@@ -318,10 +336,16 @@ class _MmscHouse:
     def announcement(self, port: int) -> tuple[dict[str, Any], list[str]]:
         settings = self._settings
         peer = f"{settings.peer_host}:{settings.peer_port}" if settings.peer_port else "none"
-        return {"host": settings.host, "domain": settings.domain}, [
+        assert self._mmsc is not None
+        lines = [
             f"MMSC listening on {settings.host}:{port}, domain {settings.domain}",
             f"Peer          {peer}, domain {settings.peer_domain}",
         ]
+        said = {"host": settings.host, "domain": settings.domain}
+        if self._mmsc.mm7_port < 0:
+            return said, lines
+        url = f"http://{settings.host}:{self._mmsc.mm7_port}/mm7"
+        return {**said, "mm7": url}, [*lines, f"MM7           {url}, VASP at {settings.vasp_url or 'no URL'}"]
 
     def status(self) -> str:
         assert self._mmsc is not None

@@ -1,8 +1,8 @@
-"""A listening MMSC in front of the simulated network, for anybody's MM4 relay.
+"""A listening MMSC in front of the simulated network, for anybody's MM4 relay and anybody's MM7 application.
 
 Its peer is one more way into the network, a `Port` like an in-process link: the same scenarios, triggers, handsets
-and clock. What the peer's messages come to is in `mmsc_account`, which knows no protocol; MM4 is `mmsc_mm4`. A relay
-that speaks another protocol takes its place by the seam in `mmsc_base`.
+and clock. What the peer's messages come to is in `mmsc_account`, which knows no protocol; MM4 is `mmsc_mm4`, MM7
+`mmsc_mm7`. The seam between them is `mmsc_base`.
 """
 
 import random
@@ -13,6 +13,7 @@ from trebuchet.simulator.mmsc_account import Account
 from trebuchet.simulator.mmsc_base import Counts
 from trebuchet.simulator.mmsc_files import Files
 from trebuchet.simulator.mmsc_mm4 import Mm4Relay
+from trebuchet.simulator.mmsc_mm7 import Mm7Relay
 from trebuchet.simulator.mmsc_settings import MmscSettings
 from trebuchet.simulator.network import SimulatedNetwork
 from trebuchet.telemetry import Telemetry
@@ -55,17 +56,42 @@ class Mmsc:
             telemetry=Telemetry(),
         )
         self._account.relay = self._relay
+        self.mm7_port = -1  # where VASPs post, once it has started; -1: nowhere
+        self._vasp = Account(
+            f"{settings.domain}/mm7", network=network, clock=clock, ids=ids, files=files, counts=self.counts
+        )
+        self._vasp_relay: Mm7Relay | None = None
+        if settings.mm7_port >= 0:
+            self._vasp_relay = self._vasp.relay = Mm7Relay(
+                settings,
+                self._vasp,
+                clock=clock,
+                ids=ids,
+                chance=chance,
+                counts=self.counts,
+                changed=changed,
+            )
 
     async def start(self) -> int:
-        """Listen. Returns the port. Raises OSError if it is taken, ValueError for a wrong certificate."""
+        """Listen. Returns the port for mail. Raises OSError if one is taken, ValueError for a wrong certificate."""
         port = await self._relay.start()
-        self._network.attach(self._account)
+        if self._vasp_relay is not None:
+            self.mm7_port = await self._vasp_relay.start()
+        # What handsets type goes to whoever was attached first.
+        accounts = [self._account, *([self._vasp] if self._vasp_relay is not None else [])]
+        for account in sorted(
+            accounts, key=lambda each: each is self._account and not self.settings.peer_port
+        ):
+            self._network.attach(account)
         return port
 
     async def stop(self) -> None:
         """Close everything. May be called twice."""
         self._network.detach(self._account)
         await self._relay.stop()
+        if self._vasp_relay is not None:
+            self._network.detach(self._vasp)
+            await self._vasp_relay.stop()
 
     @property
     def connections(self) -> int:

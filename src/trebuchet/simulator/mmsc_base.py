@@ -10,6 +10,7 @@ from typing import Protocol
 
 import msgspec
 
+from trebuchet.errors import TrebuchetError
 from trebuchet.model.receipt import ReceiptState
 from trebuchet.simulator.base import File
 
@@ -63,7 +64,7 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     files: Sequence[File]
 
 
-class NotSaid(Exception):
+class NotSaid(TrebuchetError):
     """The peer did not take it now; it is to be said again."""
 
 

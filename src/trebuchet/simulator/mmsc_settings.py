@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from trebuchet.protocols.mm4 import Dialect
+from trebuchet.protocols.mm7 import PROFILES
 from trebuchet.smtp.settings import ClientSettings, ListenerSettings
 
 Chance = Annotated[float, Meta(ge=0, le=1)]
@@ -39,6 +40,13 @@ class MmscSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     peer_username: str = ""
     peer_password: str = ""
     peer_timeout_s: Seconds = 10  # for the peer's answer to what a handset typed
+
+    # its port for VASPs, which post MM7, and the VASP
+    mm7_port: Annotated[int, Meta(ge=-1, le=65_535)] = -1  # 0: any; -1: no MM7
+    mm7_profile: str = "rel6-1.4"  # of `protocols.mm7.PROFILES`
+    vasp_url: Annotated[str, Meta(pattern=r"\A(https?://[^\s]{1,1000})?\Z")] = ""  # "": nothing goes there
+    vasp_username: str = ""
+    vasp_password: str = ""
 
     # its habits
     refuses: Literal["answer", "smtp"] = "answer"  # whether a refusal is an MM4_forward.RES or a 5xx
@@ -99,4 +107,6 @@ def parse_settings(given: Mapping[str, Any]) -> MmscSettings:
     settings = msgspec.convert(dict(given), MmscSettings)
     if settings.tls != "none" and not (settings.tls_certificate_file and settings.tls_key_file):
         raise ValueError("tls needs tls_certificate_file and tls_key_file")
+    if settings.mm7_profile not in PROFILES:
+        raise ValueError(f"mm7_profile: one of {', '.join(sorted(PROFILES))}")
     return settings

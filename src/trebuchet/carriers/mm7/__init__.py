@@ -5,7 +5,6 @@ from trebuchet.carriers.base import CarrierReports, Surroundings
 from trebuchet.carriers.mm7.incoming import Incoming
 from trebuchet.carriers.mm7.link import Mm7Link
 from trebuchet.carriers.mm7.settings import Mm7Settings, keep_secrets, parse_settings, public
-from trebuchet.clock import Ids
 from trebuchet.model.account import Carrier
 
 __all__ = ["Mm7Link", "Mm7Settings", "build", "keep_secrets", "parse_settings", "public"]
@@ -26,7 +25,6 @@ def build(carrier: Carrier, reports: CarrierReports, surroundings: Surroundings)
         carrier.id,
         settings,
         clock=surroundings.clock,
-        ids=Ids(),
         reports=reports,
         held_files=surroundings.held_files,
         images=surroundings.images,

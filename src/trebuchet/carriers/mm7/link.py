@@ -1,8 +1,8 @@
 """A link to an MMSC over MM7: requests are posted, and their answers settle the shipment at once.
 
 A shipment is one request, or one for each recipient where the peer takes no groups. A recipient whose request was
-refused while others' were taken fails alone; one that was refused for now is asked again from here. MM7 has no id by
-which a relay would know a repeated request: one that was never answered is in doubt.
+refused while others' were taken fails alone; one that was refused for now is asked again from here. A repeated
+request has the same TransactionID, but few relays look at it: one that was never answered is in doubt.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from trebuchet.carriers.mm7.listener import Mm7Listener
 from trebuchet.carriers.mm7.post import Poster, Said
 from trebuchet.carriers.mm7.settings import Mm7Settings
 from trebuchet.carriers.reach import Reach
-from trebuchet.clock import Clock, Ids, Timer, sleep_until
+from trebuchet.clock import Clock, Timer, sleep_until
 from trebuchet.errors import TrebuchetError
 from trebuchet.media.images import BadImage, CannotFit
 from trebuchet.media.workers import Busy, ImageWorkers
@@ -68,7 +68,6 @@ class Mm7Link:
         settings: Mm7Settings,
         *,
         clock: Clock,
-        ids: Ids,
         reports: CarrierReports,
         held_files: HeldFiles,
         images: ImageWorkers,
@@ -79,7 +78,6 @@ class Mm7Link:
         self.lanes: Sequence[str] = (f"{carrier_id}/0",)
         self.settings = settings
         self._clock = clock
-        self._ids = ids
         self._reports = reports
         self._held_files = held_files
         self._telemetry = telemetry
@@ -114,7 +112,6 @@ class Mm7Link:
             return
         task = loop.create_task(self._submit(shipment))
         self._out[task] = shipment
-        task.add_done_callback(self._ended)
 
     async def start(self) -> None:
         """See CarrierLink. While the listening port cannot be had, requests go out all the same."""
@@ -132,6 +129,9 @@ class Mm7Link:
         for task in [*self._out, *self._tasks]:
             task.cancel()
         await asyncio.gather(*self._out, *self._tasks, return_exceptions=True)
+        while self._out:
+            _, shipment = self._out.popitem()
+            self._reports.outcome(shipment, Lost("the link was stopped before the answer came"))
         if self._listener is not None:
             await self._listener.stop()
         await self._poster.close()
@@ -154,15 +154,11 @@ class Mm7Link:
     # ---- out ----
 
     async def _submit(self, shipment: Shipment) -> None:
-        try:
-            outcome = await self._outcome(shipment)
-        except asyncio.CancelledError:
-            self._reports.outcome(shipment, Lost("the link was stopped before the answer came"))
-            raise
-        self._reports.outcome(shipment, outcome)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
+        outcome = await self._outcome(shipment)
+        task = asyncio.current_task()
+        assert task is not None
         del self._out[task]
+        self._reports.outcome(shipment, outcome)
         if self._running:
             self._reports.room()
 
@@ -187,8 +183,7 @@ class Mm7Link:
     ) -> _Asked:
         """Post one request, few at a time."""
         async with self._turns:
-            transaction_id = self._ids.message_id(self._clock.now_ms())
-            request = translate.submit(shipment.message, deliveries, self.settings, transaction_id)
+            request = translate.submit(shipment.message, deliveries, self.settings)
             said = await self._poster.post(request, parts, self._clock)
         if said.verdict is Verdict.LINK:
             self._reach.failed(said.words)

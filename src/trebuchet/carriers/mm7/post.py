@@ -1,6 +1,5 @@
 """One request to the MMSC over HTTP, and what its answer means."""
 
-import asyncio
 import base64
 import ssl
 from collections.abc import Sequence
@@ -17,12 +16,13 @@ from trebuchet.protocols.mm4 import EncodedPart
 from trebuchet.protocols.mm7 import status
 from trebuchet.protocols.mm7.status import Verdict
 from trebuchet.webclient import AddressRules, WebClient, WebError
-from trebuchet.webclient.addresses import parse_url
 from trebuchet.webclient.connection import Answer
 
 _ANSWER_MAX: Final = 65_536  # octets of an answer that are read
 _EVERYWHERE: Final = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 _CONNECT_S: Final = 10.0
+_NOT_READY: Final = frozenset({429, 503})
+_LINK_AT_FAULT: Final = frozenset({401, 403, 404, 405, 407}) | _NOT_READY
 _NO_SENSE: Final = 4750
 _SERVER_FAULT: Final = 5620
 _NOT_WRITABLE: Final = 4752
@@ -58,11 +58,12 @@ class Poster:
         await self._client.close()
 
     async def probe(self) -> None:
-        """Find out that somebody listens there. Raises OSError."""
-        target = parse_url(self._settings.url)
-        async with asyncio.timeout(_CONNECT_S):
-            _, writer = await asyncio.open_connection(target.host, target.port)
-        writer.close()
+        """Find out that somebody answers there, whatever to a GET. Raises WebError, and OSError if it is not ready."""
+        document = await self._client.get(
+            self._settings.url, self._headers, timeout_s=_CONNECT_S, answer_max=_ANSWER_MAX
+        )
+        if document.status in _NOT_READY:
+            raise OSError(f"HTTP {document.status}")
 
     async def post(self, request: mm7.SubmitReq, parts: Sequence[EncodedPart], clock: Clock) -> Said:
         """Raises nothing that the peer could cause."""
@@ -97,6 +98,8 @@ def understood(answer: Answer, transaction_id: str) -> Said:
         said = mm7.decode(content_type, answer.body)
     except mm7.Mm7Error as error:
         return _without_document(answer.status, error.what)
+    if isinstance(said, mm7.RsError) and not said.namespace and answer.status in _LINK_AT_FAULT:
+        return _without_document(answer.status, said.details)  # a fault without a word of MM7
     if not isinstance(said, mm7.SubmitRsp | mm7.RsError | mm7.VaspError):
         return _without_document(answer.status, f"{said.NAME} is no answer to SubmitReq")
     if said.transaction_id and said.transaction_id != transaction_id:
@@ -115,11 +118,9 @@ def _without_document(http_status: int, what: str) -> Said:
     words = f"HTTP {http_status}: {what}"
     if http_status < 300:
         return Said(verdict=None, words=words)  # taken, perhaps
-    if http_status in (401, 403, 404, 405, 407) or http_status < 400:
+    if http_status < 400 or http_status in _LINK_AT_FAULT:
         return Said(verdict=Verdict.LINK, words=words)
-    if http_status == 503:
-        return Said(verdict=Verdict.LINK, words=words)
-    if http_status >= 500 or http_status in (408, 425, 429):
+    if http_status >= 500 or http_status in (408, 425):
         return Said(verdict=Verdict.TEMPORARY, code=_SERVER_FAULT, words=words)
     return Said(verdict=Verdict.PERMANENT, code=_NO_SENSE, words=words)
 

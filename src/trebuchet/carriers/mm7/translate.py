@@ -62,13 +62,11 @@ def requests(shipment: Shipment, settings: Mm7Settings) -> list[tuple[Delivery, 
     return [(delivery,) for delivery in shipment.deliveries]
 
 
-def submit(
-    message: Message, deliveries: Sequence[Delivery], settings: Mm7Settings, transaction_id: str
-) -> mm7.SubmitReq:
-    """The request without its parts. Recipients that it is not for are there to be seen."""
+def submit(message: Message, deliveries: Sequence[Delivery], settings: Mm7Settings) -> mm7.SubmitReq:
+    """The request without its parts: the same at each try. Recipients that it is not for are there to be seen."""
     for_whom = {delivery.to for delivery in deliveries}
     return mm7.SubmitReq(
-        transaction_id=transaction_id,
+        transaction_id=f"{message.id}.{deliveries[0].recipient}",
         vasp_id=settings.vasp_id,
         vas_id=settings.vas_id,
         sender=party(message.source, settings),

@@ -16,10 +16,10 @@ from trebuchet.protocols.mm4.headers import LIMITS, Headers, Limits, parameter
 from trebuchet.protocols.mm4.mime import EncodedPart
 from trebuchet.protocols.mm4.pdu import MimePart
 from trebuchet.protocols.mm7 import pdu, soap
-from trebuchet.protocols.mm7.errors import UNSUPPORTED, VALIDATION, EncodeError, Mm7Error
+from trebuchet.protocols.mm7.errors import FORMAT_CORRUPT, UNSUPPORTED, VALIDATION, EncodeError, Mm7Error
 from trebuchet.protocols.mm7.pdu import Kind, Party, Pdu
 from trebuchet.protocols.mm7.profiles import PROFILES, STANDARD, Profile
-from trebuchet.protocols.mm7.status import text_of
+from trebuchet.protocols.mm7.status import CLIENT_ERROR, SERVER_ERROR, text_of
 
 XML: Final = "text/xml; charset=utf-8"
 _ROOT_ID: Final = "mm7-start"
@@ -132,16 +132,32 @@ def decode(content_type: str, octets: bytes, limits: Limits = LIMITS) -> Pdu:
     """The message of an HTTP body. Raises Mm7Error."""
     try:
         root, content = _bodies(content_type, octets, limits)
-        envelope = soap.read(root)
-        known = _BY_NAME.get(soap.name_of(envelope.message).lower())
-        if known is None:
-            raise _refused(envelope, "not an operation that is known here", UNSUPPORTED)
+    except Mm4Error as error:
+        raise Mm7Error(error.what) from None
+    envelope = soap.read(root)
+    name = soap.name_of(envelope.message).lower()
+    if name == "fault":
+        return _bare_fault(envelope)
+    known = _BY_NAME.get(name)
+    if known is None:
+        raise _refused(envelope, "not an operation that is known here", UNSUPPORTED)
+    try:
         parts = (
             content.leaves(limits, _href(envelope.message)) if "parts" in known.__struct_fields__ else None
         )
     except Mm4Error as error:
-        raise Mm7Error(error.what) from None
+        raise _refused(envelope, error.what, FORMAT_CORRUPT) from None
     return _message(known, envelope, parts)
+
+
+def _bare_fault(envelope: soap.Envelope) -> pdu.RsError:
+    """A SOAP fault without a word of MM7: whose fault it is, is all that its code says (SOAP 1.1 section 4.4.1)."""
+    code = soap.text(soap.child(envelope.message, "faultcode")).lower()
+    return pdu.RsError(
+        transaction_id=envelope.transaction_id,
+        status=SERVER_ERROR if "server" in code else CLIENT_ERROR,
+        details=soap.text(soap.child(envelope.message, "faultstring"))[:_FIELD_MAX],
+    )
 
 
 class _Part(NamedTuple):
@@ -275,6 +291,8 @@ def encode(
     envelope = _envelope(message, profile, has_content=bool(parts))
     if not parts:
         return Encoded(XML, envelope)
+    if not boundary:
+        raise EncodeError("boundary", "a message with parts needs one")
     content_type, content = mime.multipart(parts, f"c{boundary}")
     delimiter = f"--{boundary}\r\n".encode("ascii")
     pieces = [

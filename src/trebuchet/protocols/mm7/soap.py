@@ -14,6 +14,8 @@ Element: TypeAlias = Any  # an lxml element, which has no public type
 XML_MAX: Final = 262_144  # octets
 _ENVELOPE: Final = "http://schemas.xmlsoap.org/soap/envelope/"
 _DEPTH_MAX: Final = 40
+_ELEMENTS_MAX: Final = 10_000
+_BLANKS: Final = " \t\r\n"  # of XML
 _ID_MAX: Final = 255  # characters
 
 
@@ -57,19 +59,18 @@ def read(octets: bytes) -> Envelope:
         remove_pis=True,
     )
     try:
-        root = etree.fromstring(octets.strip(), parser)
+        root = etree.fromstring(octets.lstrip(), parser)
     except (etree.XMLSyntaxError, ValueError, LookupError):
         raise Mm7Error("not well-formed XML") from None
     tree = root.getroottree()
     if tree.docinfo.internalDTD is not None or tree.docinfo.doctype:
         raise Mm7Error("a document type is not allowed")
-    if _too_deep(root):
-        raise Mm7Error("elements are nested too deep")
+    _check_size(root)
     body = child(root, "Body") if name_of(root).lower() == "envelope" else None
     if body is None:
         raise Mm7Error("not a SOAP envelope")
     header = child(root, "Header")
-    transaction_id = text(child(header, "TransactionID") if header is not None else None)
+    transaction_id = _id(child(header, "TransactionID") if header is not None else None)
     if len(transaction_id) > _ID_MAX:
         raise Mm7Error("the TransactionID is too long")
     message = _message(body)
@@ -88,13 +89,23 @@ def _message(body: Element) -> Element | None:
     return first if inner is None else inner
 
 
-def _too_deep(root: Element) -> bool:
+def _id(element: Element | None) -> str:
+    """Blanks within it are the peer's, who gets it back as it is."""
+    return "" if element is None or element.text is None else str(element.text).strip(_BLANKS)
+
+
+def _check_size(root: Element) -> None:
+    """Raises Mm7Error for a tree that is too deep, or has more elements than any message needs."""
     level = [root]
+    elements = 1
     for _ in range(_DEPTH_MAX):
         level = [each for element in level for each in element]
         if not level:
-            return False
-    return True
+            return
+        elements += len(level)
+        if elements > _ELEMENTS_MAX:
+            raise Mm7Error("too many elements")
+    raise Mm7Error("elements are nested too deep")
 
 
 class Writer:

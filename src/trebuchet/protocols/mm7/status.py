@@ -7,10 +7,23 @@ from typing import Final
 
 from trebuchet.protocols.mm4.status import Fate, Outcome, Verdict, mm_fate
 
-__all__ = ["SUCCESS", "UNAVAILABLE", "Fate", "Outcome", "Verdict", "mm_fate", "outcome_of", "text_of"]
+__all__ = [
+    "CLIENT_ERROR",
+    "SERVER_ERROR",
+    "SUCCESS",
+    "UNAVAILABLE",
+    "Fate",
+    "Outcome",
+    "Verdict",
+    "mm_fate",
+    "outcome_of",
+    "text_of",
+]
 
 SUCCESS: Final = 1000
-UNAVAILABLE: Final = 4006
+CLIENT_ERROR: Final = 2000
+SERVER_ERROR: Final = 3000
+UNAVAILABLE: Final = 4006  # the relay as a whole: no message is to blame
 _OK: Final = Outcome(Verdict.OK)
 _LINK: Final = Outcome(Verdict.LINK)
 
@@ -47,7 +60,7 @@ _TABLE: Final[dict[int, tuple[str, Outcome]]] = {
     4003: ("Unsupported operation", _permanent(4700)),
     4004: ("Validation error", _permanent(4752)),
     4005: ("Service error", _permanent(4750)),
-    4006: ("Service unavailable", _temporary(5620)),
+    4006: ("Service unavailable", _LINK),
     4007: ("Service denied", _permanent(4493)),
     4008: ("Application denied", _permanent(4750)),
 }

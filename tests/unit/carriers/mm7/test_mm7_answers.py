@@ -33,7 +33,7 @@ def test_a_document_counts_whatever_the_http_status(http_status: int) -> None:
         (404, Verdict.LINK),
         (408, Verdict.TEMPORARY),
         (413, Verdict.PERMANENT),
-        (429, Verdict.TEMPORARY),
+        (429, Verdict.LINK),
         (500, Verdict.TEMPORARY),
         (502, Verdict.TEMPORARY),
         (503, Verdict.LINK),
@@ -43,6 +43,21 @@ def test_a_document_counts_whatever_the_http_status(http_status: int) -> None:
 def test_without_one_the_http_status_must_do(http_status: int, verdict: Verdict | None, body: bytes) -> None:
     """A 2xx that says nothing leaves the message in doubt."""
     assert understood(answer(http_status, body), "t").verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("http_status", "code", "verdict"),
+    [
+        (200, "soap:Client", Verdict.PERMANENT),
+        (500, "soap:Server", Verdict.TEMPORARY),
+        (401, "soap:Client", Verdict.LINK),
+        (503, "soap:Server", Verdict.LINK),
+    ],
+)
+def test_a_fault_without_a_word_of_mm7(http_status: int, code: str, verdict: Verdict) -> None:
+    """It says whose fault it is; a link that is not let in, or not served, is still the link's."""
+    body = f"<soap:Fault><faultcode>{code}</faultcode><faultstring>no</faultstring></soap:Fault>"
+    assert understood(answer(http_status, envelope("t", body)), "t").verdict is verdict
 
 
 @pytest.mark.parametrize(

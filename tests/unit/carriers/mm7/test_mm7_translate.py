@@ -63,7 +63,7 @@ def test_a_group_together() -> None:
     """One request for all."""
     of, group = settings(), shipment(*HANDSETS)
     assert translate.requests(group, of) == [group.deliveries]
-    request = translate.submit(group.message, group.deliveries, of, "t")
+    request = translate.submit(group.message, group.deliveries, of)
     assert request.to == tuple(Party(Written.NUMBER, number) for number in HANDSETS)
     assert request.expires == translate.iso(group.message.valid_until_ms)
 
@@ -73,7 +73,7 @@ def test_a_group_each() -> None:
     of, group = settings(groups="each"), shipment(*HANDSETS)
     first, second = translate.requests(group, of)
     assert [first, second] == [(delivery,) for delivery in group.deliveries]
-    request = translate.submit(group.message, second, of, "t")
+    request = translate.submit(group.message, second, of)
     assert [party.display_only for party in request.to] == [True, False]
 
 

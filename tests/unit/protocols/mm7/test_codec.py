@@ -237,6 +237,56 @@ def test_what_xml_does_not_hold_is_not_written(fields: dict[str, str]) -> None:
         encode(SubmitReq(**({"transaction_id": "t"} | fields)))  # type: ignore[arg-type]  # names of strings only
 
 
+@pytest.mark.parametrize("written", ["a  b", "a\tb", "\u00a0a", "<&>"])
+def test_a_transaction_id_is_given_back_as_it_was(written: str) -> None:
+    """Blanks within it too; those of the document's layout are not its own."""
+    escaped = written.replace("&", "&amp;").replace("<", "&lt;")
+    request = decode("text/xml", envelope(f"\n  {escaped}\n", "<DeliverReq/>"))
+    assert isinstance(request, DeliverReq)
+    assert request.transaction_id == written
+    assert decode("text/xml", encode(answer(request, 1000)).octets).transaction_id == written
+
+
+def test_a_refusal_of_content_names_the_transaction() -> None:
+    """The envelope could be read, so the peer learns which of its requests is meant."""
+    octets = multipart(
+        envelope("t", "<DeliverReq/>", OLD_NAMESPACE), b"Content-Type: multipart/mixed\r\n\r\nx"
+    )
+    with pytest.raises(Mm7Error, match="without a boundary") as caught:
+        decode("multipart/related; boundary=b", octets)
+    refused = refusal(caught.value)
+    assert (refused.transaction_id, refused.namespace, refused.status) == ("t", OLD_NAMESPACE, 2007)
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-be", "utf-16-le"])
+def test_a_document_in_utf_16_is_read(codec: str) -> None:
+    """With a byte order mark or without, and with a line end after it."""
+    inner = envelope("t", "<DeliverReq><Subject>\u20ac</Subject></DeliverReq>").decode().split("\n", 1)[1]
+    read = decode("text/xml", f'<?xml version="1.0" encoding="UTF-16"?>{inner}\n'.encode(codec))
+    assert isinstance(read, DeliverReq)
+    assert read.subject == "\u20ac"
+
+
+def test_elements_are_counted() -> None:
+    """Sixty thousand fit the octets that are allowed, and would take half a second to look through."""
+    with pytest.raises(Mm7Error, match="too many elements"):
+        decode("text/xml", envelope("t", f"<DeliverReq>{'<a/>' * 60_000}</DeliverReq>"))
+    numbers = "<Number>+12025550123</Number>" * 1_000
+    read = decode(
+        "text/xml", envelope("t", f"<DeliverReq><Recipients><To>{numbers}</To></Recipients></DeliverReq>")
+    )
+    assert isinstance(read, DeliverReq)
+    assert len(read.to) == 1_000
+
+
+@pytest.mark.parametrize("boundary", ["", "a b", 'a"', "\u00e9", "b" * 71])
+def test_parts_need_a_boundary(boundary: str) -> None:
+    """One that MIME allows."""
+    message = SubmitReq(transaction_id="t", parts=(MimePart(content_type="image/png", octets=b"x"),))
+    with pytest.raises(EncodeError, match="boundary"):
+        encode(message, boundary=boundary)
+
+
 def test_success_has_the_peers_id() -> None:
     """A SubmitRsp as a peer writes it."""
     body = (

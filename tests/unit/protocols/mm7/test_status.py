@@ -22,7 +22,7 @@ from trebuchet.protocols.mm7.status import Outcome, Verdict, outcome_of, text_of
         (4001, Outcome(Verdict.LINK)),
         (4004, Outcome(Verdict.PERMANENT, 4752)),
         (4005, Outcome(Verdict.PERMANENT, 4750)),
-        (4006, Outcome(Verdict.TEMPORARY, 5620)),
+        (4006, Outcome(Verdict.LINK)),
         (4007, Outcome(Verdict.PERMANENT, 4493)),
         (9999, Outcome(Verdict.PERMANENT, 4750)),
     ],
