@@ -1,6 +1,7 @@
 """The newest official Python SDK sends pictures and groups, which go out over MM4 to handsets and come back."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -136,6 +137,26 @@ async def test_pictures_reach_another_gateway(tmp_path: Path) -> None:
             )
             assert got.raw_data in PICTURES
         assert await delivered_to(near.catcher, sent, 2) == {FAR_NUMBER, FAR_OTHER}
+
+
+@pytest.mark.node
+async def test_the_older_sdk_sends_them_too(tmp_path: Path) -> None:
+    """One picture, two pictures, a group: each is on its handsets, and called back for each of them."""
+    async with with_handsets(tmp_path) as (gateway, catcher, peer, _):
+        urls = await upload(gateway, 2)
+        process = await asyncio.create_subprocess_exec(
+            *("node", "send_pictures.js", gateway.url, NUMBER, *HANDSETS, APPLICATION, *urls),
+            cwd=Path(__file__).parent / "node",
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        output, errors = await process.communicate()
+        assert process.returncode == 0, errors.decode()
+        one, two, group = json.loads(output)
+        for sent, handsets in ((one, HANDSETS[:1]), (two, HANDSETS[:1]), (group, HANDSETS)):
+            assert await delivered_to(catcher, sent, len(handsets)) == set(handsets)
+        shown = peer.messages(HANDSETS[0])
+        assert sorted(len(peer.files(message)) for message in shown) == [1, 1, 2]
 
 
 @pytest.mark.tshark
