@@ -2,7 +2,8 @@
 
 A kind's package has `parse_settings`, which checks the settings of a carrier record, and `build`, which makes a
 link from one. To add a kind: copy `carriers/simulator/`, add its line to CARRIERS,
-pass `tests/contract/test_carriers.py -k KIND`.
+pass `tests/contract/test_carriers.py -k KIND`. What several kinds need stands beside them: `multimedia` (the parts of a
+picture message), `reach` (a peer that cannot be talked to), `secrets` (of settings), `status` (what people look at).
 """
 
 from importlib import import_module

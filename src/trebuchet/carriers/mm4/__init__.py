@@ -1,5 +1,5 @@
 """MM4: the link to another carrier's multimedia relay. `link` forwards and awaits answers, `incoming` takes what the
-peer sends, `content` makes the parts of a mail, `translate` puts their words into ours; everything else is tables."""
+peer sends, `translate` puts their words into ours; everything else is tables."""
 
 from trebuchet.carriers.base import CarrierReports, Surroundings
 from trebuchet.carriers.mm4.link import Mm4Link

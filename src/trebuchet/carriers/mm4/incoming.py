@@ -12,8 +12,8 @@ from typing import Final
 
 from trebuchet.carriers.base import CarrierReports
 from trebuchet.carriers.mm4 import translate
-from trebuchet.carriers.mm4.content import judged
 from trebuchet.carriers.mm4.settings import Mm4Settings
+from trebuchet.carriers.multimedia import judged
 from trebuchet.clock import Clock, Ids, Timer
 from trebuchet.errors import TrebuchetError
 from trebuchet.model.receipt import Receipt, ReceiptState

@@ -25,9 +25,10 @@ from trebuchet.carriers.base import (
     Snooze,
 )
 from trebuchet.carriers.mm4 import translate
-from trebuchet.carriers.mm4.content import Encoder
 from trebuchet.carriers.mm4.incoming import Incoming
 from trebuchet.carriers.mm4.settings import Mm4Settings
+from trebuchet.carriers.mm4.transit import WAITING, Transit
+from trebuchet.carriers.multimedia import Encoder
 from trebuchet.carriers.reach import Reach
 from trebuchet.clock import Clock, Ids, Timer
 from trebuchet.errors import TrebuchetError
@@ -35,7 +36,7 @@ from trebuchet.media.images import BadImage, CannotFit
 from trebuchet.media.workers import Busy, ImageWorkers
 from trebuchet.model.receipt import Receipt
 from trebuchet.protocols.mm4 import EncodeError, ForwardRes, encode, normalised, session, status
-from trebuchet.protocols.mm4.session import Do, State, Terms, Transaction
+from trebuchet.protocols.mm4.session import Do, State, Terms
 from trebuchet.protocols.mm4.status import Verdict
 from trebuchet.smtp import (
     Envelope,
@@ -57,46 +58,6 @@ _AGAIN_MS: Final = (60_000, 300_000, 900_000, 3_600_000)  # after a refusal for 
 _NOT_NOW: Final = frozenset({421, 452})  # said of the peer itself, not of a mail: RFC 5321 section 4.2.3
 _BUSY_MS: Final = 2_000
 _LISTEN_AGAIN_MS: Final = 10_000
-_WAITING: Final = frozenset({State.SUBMITTED, State.HELD, State.DEFERRED})
-
-
-class _Transit:
-    """A forward that is out."""
-
-    __slots__ = (
-        "exchanged",
-        "mail",
-        "message_id",
-        "recipients",
-        "settled",
-        "shipment",
-        "timer",
-        "transactions",
-        "words",
-    )
-
-    def __init__(self, shipment: Shipment, message_id: str, transactions: list[Transaction]) -> None:
-        self.shipment = shipment
-        self.message_id = message_id
-        self.transactions = transactions  # one per delivery
-        self.recipients: dict[str, int] = {}  # by RCPT address
-        self.mail = b""
-        self.timer: Timer | None = None
-        self.words = ""  # what the peer said last
-        self.exchanged: list[tuple[int, str, bytes]] = []
-        self.settled = False
-
-    @property
-    def open(self) -> bool:
-        """Whether something is still to be waited for."""
-        return any(transaction.state in _WAITING for transaction in self.transactions)
-
-    def place_of(self, number: str) -> int | None:
-        """Of a recipient among the deliveries."""
-        for place, delivery in enumerate(self.shipment.deliveries):
-            if delivery.to == number:
-                return place
-        return None
 
 
 class Mm4Link:
@@ -142,7 +103,7 @@ class Mm4Link:
         self._listener = (
             None if listening is None else SmtpListener(listening, self._incoming.handle, telemetry=telemetry)
         )
-        self._out: dict[str, _Transit] = {}  # by transaction id
+        self._out: dict[str, Transit] = {}  # by transaction id
         self._none_out = asyncio.Event()
         self._turns = asyncio.Semaphore(2 * settings.connections)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -170,7 +131,7 @@ class Mm4Link:
             return
         transaction_id = self._ids.message_id(now_ms)
         begun = [session.begun(now_ms, self._terms) for _ in shipment.deliveries]
-        transit = _Transit(shipment, translate.message_id_of(shipment, self.settings), begun)
+        transit = Transit(shipment, translate.message_id_of(shipment, self.settings), begun)
         self._out[transaction_id] = transit
         self._begin(self._forward(transaction_id, transit))
 
@@ -219,7 +180,7 @@ class Mm4Link:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _forward(self, transaction_id: str, transit: _Transit) -> None:
+    async def _forward(self, transaction_id: str, transit: Transit) -> None:
         """Write the mail and hand it over; few at a time, for mails are large."""
         async with self._turns:
             outcome = await self._written(transaction_id, transit)
@@ -229,7 +190,7 @@ class Mm4Link:
             await self._hand_over(transaction_id, transit)
             transit.mail = b""  # to submit it again it is written again
 
-    async def _written(self, transaction_id: str, transit: _Transit) -> Refused | Snooze | None:
+    async def _written(self, transaction_id: str, transit: Transit) -> Refused | Snooze | None:
         """Make the mail; an outcome if that cannot be."""
         shipment, now_ms = transit.shipment, self._clock.now_ms()
         try:
@@ -249,7 +210,7 @@ class Mm4Link:
             return Snooze(now_ms + _BUSY_MS, str(error))
         return None
 
-    async def _hand_over(self, transaction_id: str, transit: _Transit) -> None:
+    async def _hand_over(self, transaction_id: str, transit: Transit) -> None:
         # The answer may come before the SMTP reply, hence the deadline is set before.
         self._set_deadline(transaction_id, transit)
         envelope = Envelope(
@@ -265,7 +226,7 @@ class Mm4Link:
         transit.exchanged.append(self._said("out", "SMTP", submitted.dialogue))
         self._taken(transaction_id, transit, submitted)
 
-    def _taken(self, transaction_id: str, transit: _Transit, submitted: Submitted) -> None:
+    def _taken(self, transaction_id: str, transit: Transit, submitted: Submitted) -> None:
         later = [reply for reply in submitted.refused.values() if reply.code < 500]
         if later and not transit.settled:
             # The whole is submitted again: who has it already knows its id.
@@ -279,7 +240,7 @@ class Mm4Link:
             self._step(transit, transit.recipients[rcpt], session.SmtpAccepted())
         self._conclude(transaction_id, transit)
 
-    def _not_handed_over(self, transaction_id: str, transit: _Transit, error: SmtpError) -> None:
+    def _not_handed_over(self, transaction_id: str, transit: Transit, error: SmtpError) -> None:
         now_ms = self._clock.now_ms()
         if isinstance(error, SmtpRefused):
             self._reach.reached()
@@ -300,7 +261,7 @@ class Mm4Link:
             self._reach.failed(str(error))
             self._settle(transaction_id, Snooze(max(self._reach.down_until_ms, now_ms + 1), str(error)))
 
-    def _retry(self, transit: _Transit, reply: Reply) -> RetryAt:
+    def _retry(self, transit: Transit, reply: Reply) -> RetryAt:
         pause_ms = _AGAIN_MS[min(transit.shipment.attempt, len(_AGAIN_MS)) - 1]
         code = status.smtp_outcome(reply.code, _enhanced(reply)).code
         return RetryAt(self._clock.now_ms() + pause_ms, code or NOT_WRITABLE, reply.line)
@@ -345,16 +306,16 @@ class Mm4Link:
         self._conclude(transaction_id, transit)
         return True
 
-    def _step(self, transit: _Transit, place: int, happened: session.Happening) -> Do:
+    def _step(self, transit: Transit, place: int, happened: session.Happening) -> Do:
         step = session.step(transit.transactions[place], happened, self._clock.now_ms(), self._terms)
         transit.transactions[place] = step.transaction
         return step.do
 
-    def _set_deadline(self, transaction_id: str, transit: _Transit) -> None:
+    def _set_deadline(self, transaction_id: str, transit: Transit) -> None:
         if transit.timer is not None:
             transit.timer.cancel()
             transit.timer = None
-        due = [t.deadline_ms for t in transit.transactions if t.state in _WAITING and t.deadline_ms]
+        due = [t.deadline_ms for t in transit.transactions if t.state in WAITING and t.deadline_ms]
         if due and not transit.settled:
             transit.timer = self._clock.call_at(min(due), partial(self._deadline, transaction_id))
 
@@ -366,14 +327,14 @@ class Mm4Link:
         resend = False
         for place, transaction in enumerate(transit.transactions):
             due_ms = transaction.deadline_ms
-            if transaction.state in _WAITING and due_ms is not None and due_ms <= now_ms:
+            if transaction.state in WAITING and due_ms is not None and due_ms <= now_ms:
                 resend |= self._step(transit, place, session.Deadline()) is Do.RESEND
         if resend:
             self._begin(self._forward(transaction_id, transit))
         else:
             self._conclude(transaction_id, transit)
 
-    def _conclude(self, transaction_id: str, transit: _Transit) -> None:
+    def _conclude(self, transaction_id: str, transit: Transit) -> None:
         """Settle the shipment, if nothing is to be waited for any more."""
         if transit.settled or transit.open:
             self._set_deadline(transaction_id, transit)

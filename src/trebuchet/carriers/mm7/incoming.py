@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Final
 
 from trebuchet.carriers.base import CarrierReports
-from trebuchet.carriers.mm4.content import judged
 from trebuchet.carriers.mm7 import translate
 from trebuchet.carriers.mm7.listener import Answer
 from trebuchet.carriers.mm7.settings import Mm7Settings
+from trebuchet.carriers.multimedia import judged
 from trebuchet.clock import Clock
 from trebuchet.errors import TrebuchetError
 from trebuchet.protocols import mm4, mm7

@@ -25,12 +25,12 @@ from trebuchet.carriers.base import (
     Shipment,
     Snooze,
 )
-from trebuchet.carriers.mm4.content import Encoder
 from trebuchet.carriers.mm7 import translate
 from trebuchet.carriers.mm7.incoming import Incoming
 from trebuchet.carriers.mm7.listener import Mm7Listener
 from trebuchet.carriers.mm7.post import Poster, Said
 from trebuchet.carriers.mm7.settings import Mm7Settings
+from trebuchet.carriers.multimedia import Encoder
 from trebuchet.carriers.reach import Reach
 from trebuchet.clock import Clock, Timer, sleep_until
 from trebuchet.errors import TrebuchetError

@@ -3,8 +3,8 @@
 import pytest
 
 from trebuchet.carriers.base import File
-from trebuchet.carriers.mm4.content import Encoder, judged
 from trebuchet.carriers.mm4.settings import parse_settings
+from trebuchet.carriers.multimedia import Encoder, judged
 from trebuchet.media.images import CannotFit
 from trebuchet.media.workers import ImageWorkers
 from trebuchet.protocols.mm4 import Content, MimePart
