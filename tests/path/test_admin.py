@@ -256,7 +256,7 @@ REFUSED = [
     ("PATCH", f"/applications/{APPLICATION}", {"events": ["x"]}, "events", "it takes "),
     ("PATCH", f"/applications/{APPLICATION}", {"callback_username": "a:b"}, "callback_username", "regex"),
     ("POST", "/numbers", {"number": "12"}, "number", "E.164"),
-    ("POST", "/carriers", {"id": "x", "kind": "pigeon"}, "kind", "must be one of mm4, simulator, smpp"),
+    ("POST", "/carriers", {"id": "x", "kind": "pigeon"}, "kind", "must be one of mm4, mm7, simulator, smpp"),
     ("POST", "/carriers", {"id": "x", "kind": "simulator", "settings": {"y": 1}}, "settings", "y"),
     ("PATCH", "/carriers/simulator", {"receipt_timeout_s": -1}, "receipt_timeout_s", ">= 1"),
     ("PATCH", "/carriers/simulator", {"in_doubt": "ask"}, "in_doubt", "it takes resend, fail"),
