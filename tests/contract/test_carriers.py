@@ -14,8 +14,9 @@ import msgspec
 import pytest
 
 from contract.stories import deliveries, message
-from support.mm4_pair import free_port, settings_of
+from support.mm4_pair import settings_of
 from support.pictures import encoded, photo
+from support.ports import free_port
 from trebuchet.carriers import build
 from trebuchet.carriers.base import (
     Accepted,

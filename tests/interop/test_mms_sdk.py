@@ -12,8 +12,9 @@ import pytest
 from support import capture
 from support.gateway import ACCOUNT, APPLICATION, NUMBER, SECRET, TOKEN, Gateway, running
 from support.http import Catcher, catching
-from support.mm4_pair import FAR_NUMBER, FAR_OTHER, connect, free_port, settings_of, two_gateways
+from support.mm4_pair import FAR_NUMBER, FAR_OTHER, connect, settings_of, two_gateways
 from support.pictures import encoded, photo
+from support.ports import free_port
 from trebuchet.simulator.base import File
 from trebuchet.testing import RunningMmsc, mmsc
 

@@ -11,7 +11,8 @@ import pytest
 
 from support.gateway import ACCOUNT, APPLICATION, HANDSET, NUMBER, SECRET, TOKEN, Gateway, running
 from support.http import Catcher, catching
-from support.peers import Event, Peer, free_port, node, peer, python
+from support.peers import Event, Peer, node, peer, python
+from support.ports import free_port
 
 pytestmark = pytest.mark.anyio
 

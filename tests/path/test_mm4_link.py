@@ -17,7 +17,8 @@ from aiosmtpd.smtp import Envelope as Mail
 
 from support.gateway import HANDSET, NUMBER, Gateway, running
 from support.http import Catcher, catching
-from support.mm4_pair import connect, free_port, settings_of
+from support.mm4_pair import connect, settings_of
+from support.ports import free_port
 
 pytestmark = pytest.mark.anyio
 

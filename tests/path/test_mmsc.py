@@ -10,9 +10,9 @@ import pytest
 
 from support.gateway import ACCOUNT, HANDSET, NUMBER, OTHER_NUMBER, SECRET, TOKEN, Gateway
 from support.http import Catcher, basic, request
-from support.mm4_pair import free_port
 from support.mmsc import WAIT_S, gateway_and_mmsc, mmsc_process
 from support.pictures import encoded, photo
+from support.ports import free_port
 
 pytestmark = pytest.mark.anyio
 

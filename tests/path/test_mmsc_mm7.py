@@ -14,10 +14,10 @@ import pytest
 from support import capture
 from support.gateway import ACCOUNT, CRASHING, HANDSET, NUMBER, OTHER_NUMBER, SECRET, TOKEN, Gateway, running
 from support.http import Catcher, basic, catching, request
-from support.mm4_pair import free_port
 from support.mm7 import OLD_NAMESPACE, envelope
 from support.mmsc import MmscProcess, mmsc_process
 from support.pictures import encoded, photo
+from support.ports import free_port
 
 pytestmark = pytest.mark.anyio
 

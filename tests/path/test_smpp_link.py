@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from support.ports import free_port
 from support.smpplink import LANE, Rig, linked, receipt, refuse
 from support.smsc import Connection, listening
 from trebuchet.carriers.base import Accepted, LinkState, Lost, Refused, RetryAt, Snooze
@@ -282,14 +283,9 @@ async def call(rig: Rig, port: int) -> Connection:
     return called
 
 
-async def free_port() -> int:
-    async with listening() as other:
-        return other.port
-
-
 async def test_an_outbind_is_answered_with_a_bind() -> None:
     """As a receiver, on the connection that the SMSC opened; what it delivers there is taken."""
-    port = await free_port()
+    port = free_port()
     async with linked(outbind_listen_port=port, outbind_from=["127.0.0.0/8"]) as rig:
         called = await call(rig, port)
         await rig.smsc.until(lambda: len(rig.smsc.binds) == 2)
@@ -299,7 +295,7 @@ async def test_an_outbind_is_answered_with_a_bind() -> None:
 
 async def test_nobody_else_may_call() -> None:
     """A connection from an address that is not named is closed."""
-    port = await free_port()
+    port = free_port()
     async with linked(outbind_listen_port=port, outbind_from=["192.0.2.0/24"]) as rig:
         called = await call(rig, port)
         await rig.smsc.until(lambda: called not in rig.smsc.connections)

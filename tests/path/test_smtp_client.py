@@ -7,7 +7,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Session
 from aiosmtpd.smtp import Envelope as Received
 
-from support.peers import free_port
+from support.ports import free_port
 from support.smtp import (
     HOST,
     MAIL,

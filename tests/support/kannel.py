@@ -9,7 +9,8 @@ from shutil import which
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from support.http import Answer, request
-from support.peers import TIMEOUT_S, Peer, free_port, peer
+from support.peers import TIMEOUT_S, Peer, peer
+from support.ports import free_port
 
 SYSTEM_ID, PASSWORD = "kannel", "secret"
 DELIVERED, FAILED, TAKEN, REFUSED = 1, 2, 8, 16  # what %d of a dlr-url says

@@ -1,6 +1,5 @@
 """Two gateways, each the other's MM4 carrier, and a picture."""
 
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -9,15 +8,9 @@ from typing import Any
 
 from support.gateway import APPLICATION, Gateway, running
 from support.http import Catcher, catching
+from support.ports import free_port
 
 FAR_NUMBER, FAR_OTHER = "+13125550101", "+13125550102"
-
-
-def free_port() -> int:
-    """One that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass

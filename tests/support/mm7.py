@@ -14,7 +14,7 @@ from typing import Any
 
 from support.gateway import Gateway
 from support.http import Answer, request
-from support.mm4_pair import free_port
+from support.ports import free_port
 
 NAMESPACE = "http://www.3gpp.org/ftp/Specs/archive/23_series/23.140/schema/REL-6-MM7-1-4"
 OLD_NAMESPACE = "http://www.3gpp.org/ftp/Specs/archive/23_series/23.140/schema/REL-5-MM7-1-0"

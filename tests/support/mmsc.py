@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 from support.gateway import Gateway, running
 from support.http import Answer, Catcher, catching, request
-from support.mm4_pair import connect, free_port
+from support.mm4_pair import connect
+from support.ports import free_port
 from support.smtp import Taker, taking
 from trebuchet.protocols import mm4
 from trebuchet.smtp import ClientSettings, Envelope, Reply, SmtpPool, Submitted

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,12 +12,6 @@ TIMEOUT_S = 30.0
 INTEROP = Path(__file__).parents[1] / "interop"
 
 Event = dict[str, Any]
-
-
-def free_port() -> int:
-    """A port that nobody listens on, for programs that cannot choose one and say which."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def node(script: str, **plan: Any) -> list[str]:

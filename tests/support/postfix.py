@@ -13,7 +13,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from shutil import which
 
-from support.peers import TIMEOUT_S, free_port
+from support.peers import TIMEOUT_S
+from support.ports import free_port
 
 MAIN = """
 compatibility_level = 3.6
