@@ -3,10 +3,8 @@
 import random
 import socket
 
-_FIRST, _LAST = 20_000, 32_000  # below those that the system gives to connections, which may be taken at any time
-    20_000,
-    32_000,
-)  # below those that the system gives to connections: one of these may be taken at any time
+# Below those that the system gives to connections, any of which may be taken at any time.
+_FIRST, _LAST = 20_000, 32_000
 
 
 def free_port() -> int:
