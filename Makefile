@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 # Targets share .venv, so two at once would install over each other.
 .NOTPARALLEL:
-.PHONY: help run install test check fuzz bench docs lock node-peers find-python clean
+.PHONY: help run install test check fuzz bench docs lock console-assets node-peers find-python clean
 
 PYTHON ?= python3.14 python3.13 python3.12 python3.11 python3
 NODE_PEERS := tests/interop/node/node_modules/.package-lock.json
@@ -101,6 +101,9 @@ lock: ## Lock dependencies with hashes into requirements/ (newest ones: ARGS=--u
 compile = .venv/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 	--python-version 3.11
 
+console-assets: ## Build the console's CSS and scripts anew (needs Node.js)
+	@cd tools/console && npm ci --ignore-scripts --loglevel=error >/dev/null && node build.mjs
+
 node-peers: $(NODE_PEERS) ## Install the Node.js packages that the tests talk to
 
 find-python: ## Print the Python that .venv would be made with
@@ -108,7 +111,7 @@ find-python: ## Print the Python that .venv would be made with
 
 clean: ## Remove .venv and everything else made here
 	@echo "Removing .venv, node_modules, caches and builds"
-	@rm -rf .venv tests/interop/node/node_modules dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
+	@rm -rf .venv tests/interop/node/node_modules tools/console/node_modules dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz
 	@find src tests bench tools -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 .venv/.run: requirements/run.txt requirements/build.txt pyproject.toml

@@ -16,6 +16,7 @@ protocols          wire formats without I/O
 storage            schema, batch contract, engines, migrations
 simulator          the pretend network: scenario, handsets, its API
 admin              provisioning and operations API
+console            pages over the same reads and accept()
 housekeeping       expiry, receipt time-outs, retention
 webclient          the one outbound HTTP client
 webserver          the HTTP server around the applications

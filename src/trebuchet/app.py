@@ -33,6 +33,10 @@ from trebuchet.carriers.base import CarrierLink, CarrierReports, LinkState, Surr
 from trebuchet.carriers.simulator.oversmpp import beside_smpp, over_smpp
 from trebuchet.carriers.status import BindReport, BindState, Observable
 from trebuchet.clock import Clock, Ids, SystemClock
+from trebuchet.console import app as console
+from trebuchet.console.app import ConsoleRoute
+from trebuchet.console.context import ConsoleContext
+from trebuchet.console.history import History
 from trebuchet.dispatch import Policy
 from trebuchet.feed import Feed
 from trebuchet.housekeeping import Housekeeping, Retention
@@ -494,7 +498,18 @@ class Gateway:
                 guard = partial(BearerGuard, token=self.admin_token)
                 routes = [Route(r.path, guard(r.app), methods=r.methods) for r in routes]
             more += routes
-        return more
+        return [*more, ConsoleRoute(console.build(self._console(context)))]
+
+    def _console(self, context: AdminContext) -> ConsoleContext:
+        self.history = History(self.clock, self.telemetry.counts)
+        self.history.start()
+        return ConsoleContext(
+            admin=context,
+            network=self.network,
+            history=self.history,
+            login_needed=not is_loopback(self.settings.server.host),
+            base_url=lambda: self.base_url,
+        )
 
     def _links(self) -> list[LinkStatus]:
         return [
@@ -585,6 +600,7 @@ class Gateway:
         grace_s = self.settings.server.shutdown_grace_s / 2
         if self._server is not None:
             await self._server.stop()
+        self.history.stop()
         await self.supervisor.stop(grace_s)
         await self.fetcher.close()
         await self.images.close()

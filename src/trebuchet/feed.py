@@ -41,12 +41,23 @@ class Watch:
         self._held.append(entry)
         self._arrived.set()
 
-    async def __aiter__(self) -> AsyncIterator[Entry]:
-        while True:
-            while self._held:
-                yield self._held.popleft()
+    async def wait(self) -> None:
+        """Until there is something to `take`."""
+        while not self._held:
             self._arrived.clear()
             await self._arrived.wait()
+
+    def take(self) -> list[Entry]:
+        """All that came and was not taken yet, the oldest first."""
+        taken = list(self._held)
+        self._held.clear()
+        return taken
+
+    async def __aiter__(self) -> AsyncIterator[Entry]:
+        while True:
+            await self.wait()
+            while self._held:
+                yield self._held.popleft()
 
 
 class Feed:

@@ -59,6 +59,9 @@ METRICS = (
     ),
     MetricRow("trebuchet_events_total", "counter", ("type",), "Events announced to applications, by type."),
     MetricRow(
+        "trebuchet_failures_total", "counter", ("error_code",), "Deliveries that failed, by error code."
+    ),
+    MetricRow(
         "trebuchet_callback_attempts_total",
         "counter",
         ("result",),
@@ -171,6 +174,10 @@ class Telemetry(Collector):
     def value(self, name: str, *labels: str) -> int:
         """What a counter stands at; 0 if it never moved."""
         return self._counts[name, labels]
+
+    def counts(self) -> dict[tuple[str, tuple[str, ...]], int]:
+        """All counters that ever moved, by name and labels."""
+        return dict(self._counts)
 
     def gauges(self, name: str, values: dict[tuple[str, ...], float]) -> None:
         """Replace all values of one gauge."""

@@ -64,6 +64,8 @@ SAME_LEVEL_ALLOWED = {
     ("inbound", "accept"): "the answer to STOP or HELP is an outbound message",
     ("inbound", "carriers"): "a carrier reports an inbound part in the words of its interface",
     ("admin", "api"): "both speak HTTP: problems and routes have one shape",
+    ("console", "admin"): "pages show what the admin API answers, from the same reads",
+    ("console", "api"): "both speak HTTP: problems have one shape",
     ("process", "app"): "the process runs what the composition root built",
     ("supervisor", "dispatch"): "whoever starts a link starts the workers of its lanes",
     ("housekeeping", "outbox"): "sweeps share the committer's transactions",
@@ -74,7 +76,6 @@ FORBIDDEN = {
     ("carriers", "storage"): "carriers report through CarrierReports, which commits",
     ("api", "carriers"): "the API accepts; it does not know who delivers",
     ("storage", "protocols"): "storage keeps messages, whatever protocol carried them",
-    ("console", "storage"): "pages stand on what the API offers",
 }
 
 # Protocols turn octets into events and back. Whoever drives them owns sockets, time and chance.

@@ -61,7 +61,7 @@ class Operations:
         page = await self.context.store.search(query)
         following = query.offset + query.limit
         more = {"next": str(following)} if len(page.rows) == query.limit and following < page.total else {}
-        return answer({"total": page.total, "items": [_row(found) for found in page.rows], **more})
+        return answer({"total": page.total, "items": [row(found) for found in page.rows], **more})
 
     async def message(self, request: Request) -> Response:
         with_text = ask.flag(ask.query(request, "text"), "text")
@@ -269,7 +269,8 @@ def _number(given: Mapping[str, str], name: str) -> tuple[str, ...]:
     return (normalise_sender(written) or written,)
 
 
-def _row(found: Found) -> dict[str, Any]:
+def row(found: Found) -> dict[str, Any]:
+    """One delivery of a listing, without its text."""
     message, delivery = found.message, found.delivery
     return {
         "id": message.id,

@@ -2,7 +2,7 @@
 
 import difflib
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
@@ -92,10 +92,15 @@ def _values(type_: Any) -> list[str]:
 def query(request: Request, *known: str) -> dict[str, str]:
     """The query parameters. One that is not known is refused."""
     given = dict(request.query_params)
+    check_names(given, *known)
+    return given
+
+
+def check_names(given: Mapping[str, str], *known: str) -> None:
+    """Raises Problem for a parameter that is not known."""
     errors = [FieldError(name[:64], _unknown(name, list(known))) for name in given if name not in known]
     if errors:
         raise invalid(errors)
-    return given
 
 
 def limit(given: dict[str, str]) -> int:

@@ -106,6 +106,8 @@ class Callbacks:
         for announcement in announcements:
             event, item = announcement.event, announcement.item
             self.telemetry.count("trebuchet_events_total", event.type)
+            if event.error_code is not None:
+                self.telemetry.count("trebuchet_failures_total", str(event.error_code))
             if self.feed.watched:
                 self._publish(announcement)
             lane = self._lane(item.application_id)

@@ -1,0 +1,1 @@
+"""The console: pages over the reads of the admin API and `accept()`; no logic of its own."""

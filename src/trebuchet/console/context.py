@@ -1,0 +1,26 @@
+"""What the pages need of the gateway, handed to them by the composition root."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from trebuchet.admin.context import AdminContext
+from trebuchet.console.history import History
+from trebuchet.simulator.network import SimulatedNetwork
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who asks. Without a login everybody is an admin without a name."""
+
+    name: str = ""
+    role: str = "admin"  # viewer, operator or admin
+    csrf: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class ConsoleContext:
+    admin: AdminContext
+    network: SimulatedNetwork | None  # None: no simulated handsets
+    history: History
+    login_needed: bool  # false: only this machine can reach the console
+    base_url: Callable[[], str]

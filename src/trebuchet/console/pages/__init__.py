@@ -1,0 +1,17 @@
+"""The pages, a module each: `routes(context, pages)` gives its routes."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from starlette.routing import BaseRoute
+
+from trebuchet.console.context import ConsoleContext
+from trebuchet.console.pages import messages, overview
+from trebuchet.console.render import Pages
+
+
+class PageModule(Protocol):
+    def routes(self, context: ConsoleContext, pages: Pages) -> Sequence[BaseRoute]: ...
+
+
+PAGES: tuple[PageModule, ...] = (overview, messages)
