@@ -102,7 +102,7 @@ compile = .venv/bin/uv pip compile --quiet --universal --generate-hashes --no-em
 	--python-version 3.11
 
 console-assets: ## Build the console's CSS and scripts anew (needs Node.js)
-	@cd tools/console && npm ci --ignore-scripts --loglevel=error >/dev/null && node build.mjs
+	@cd tools/console && npm install --no-save --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null && node build.mjs
 
 node-peers: $(NODE_PEERS) ## Install the Node.js packages that the tests talk to
 
