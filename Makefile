@@ -73,6 +73,7 @@ test: install ## Run the tests; those of programs that are not here are left out
 	{ command -v swaks && perl -MNet::SSLeay -e 1; } >/dev/null 2>&1 || \
 	absent swaks "swaks, or its TLS (libnet-ssleay-perl)," "in which it hands over mail"; \
 	{ PATH="$$PATH:/usr/sbin" command -v postfix >/dev/null && [ "$$(id -u)" = 0 ]; } || absent postfix "Postfix, or root," "in which it is the relay"; \
+	[ -x /usr/bin/chromium ] || absent browser Chromium "in which it looks at the console"; \
 	.venv/bin/python -c 'import atheris' 2>/dev/null || absent atheris atheris "in which it is the fuzzer"; \
 	if [ -n "$$marks" ] && [ -n "$(ALL)" ]; then echo "ALL asks for every test" >&2; exit 1; fi; \
 	.venv/bin/python -m pytest -m "$$marks" $(ARGS)

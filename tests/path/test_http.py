@@ -317,7 +317,6 @@ async def test_the_profile_of_an_account_holds_on_both_prefixes(
     "path",
     [
         f"/api/v2/users/{ACCOUNT}/messages/happy",
-        "/",
         "/nothing",
         "/v2/users",
         f"/v2/users/{ACCOUNT}/messages/",

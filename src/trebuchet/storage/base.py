@@ -343,6 +343,8 @@ class MessageQuery(msgspec.Struct, frozen=True, kw_only=True):
     error_code: int | None = None  # 0: none
     carrier_id: str | None = None
     tag: str | None = None
+    number: str | None = None  # that of the sender or of the recipient
+    text: str | None = None  # a part of the text; ASCII letters in either case
     owner_class: str | None = None  # of `model.address.NumberClass`
     from_ms: int | None = None
     to_ms: int | None = None
@@ -350,6 +352,8 @@ class MessageQuery(msgspec.Struct, frozen=True, kw_only=True):
     max_segments: int | None = None
     min_octets: int | None = None  # of the text in UTF-8
     max_octets: int | None = None
+    before_id: str | None = None  # only messages with smaller ids
+    examine: int | None = None  # read at most so many messages, newest first, and say how far that reached
     sort: tuple[str, bool] = ("received_ms", True)  # column of Found, descending?
     limit: int = 100
     offset: int = 0
@@ -366,6 +370,7 @@ class Found(msgspec.Struct, frozen=True):
 class FoundPage(msgspec.Struct, frozen=True):
     total: int  # counted up to `count_up_to`
     rows: Sequence[Found]
+    reached: str | None = None  # with `examine`: go on with this as `before_id`; None when all has been read
 
 
 class Life(msgspec.Struct, frozen=True):

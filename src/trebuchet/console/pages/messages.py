@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+import re
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,11 +17,21 @@ from trebuchet.admin import requests as ask
 from trebuchet.admin.operations import MESSAGE_FILTERS, message_query, row
 from trebuchet.clock import iso_ms
 from trebuchet.console.context import ConsoleContext
-from trebuchet.console.render import Page, Pages
+from trebuchet.console.render import Page, Pages, see_other
 from trebuchet.console.shown import STATES
-from trebuchet.storage.base import Found, MessageQuery
+from trebuchet.model.address import normalise_sender
+from trebuchet.storage.base import Found, FoundPage, MessageQuery
 
 _ROWS = 50
+_EXAMINED = 20_000  # messages that one step of a search reads: some tens of milliseconds
+_ID = re.compile(r"[0-9]{13}[a-z2-7]{16}", re.ASCII)
+_FILTERS = (
+    *(name for name in MESSAGE_FILTERS if name not in ("limit", "page")),
+    "number",
+    "text",
+    "before",
+    "shown",
+)
 _EXPORT_PAGE = 1000
 
 
@@ -36,29 +47,29 @@ class Listing:
     def __init__(self, context: ConsoleContext) -> None:
         self._context = context
 
-    async def page(self, request: Request) -> Page:
+    async def page(self, request: Request) -> Page | Response:
         given = _given(request)
-        query = message_query({"limit": str(_ROWS), **given})
+        if _ID.fullmatch(given.get("number", "")):
+            return see_other(f"/messages/{given['number']}")
+        shown = ask.whole(given, "shown", 0, _ROWS) or 0
+        query = _query(given, limit=_ROWS + 1 - shown, before_id=given.get("before"), examine=_EXAMINED)
         found = await self._context.admin.store.search(query)
-        following = query.offset + query.limit
+        filters = {name: value for name, value in given.items() if name not in ("before", "shown")}
+        values = {"filters": filters, **_window(found, _ROWS - shown), "newest": "before" not in given}
+        return Page(
+            "messages", values, "Messages", hidden=self._choices(filters, shown + len(values["items"]))
+        )
+
+    def _choices(self, filters: dict[str, str], shown: int) -> dict[str, Any]:
+        """What the filters offer."""
         directory = self._context.admin.directory()
-        values = {
-            "items": [_item(each) for each in found.rows],
-            "total": found.total,
-            "more_than": found.total >= query.count_up_to,
-            "offset": query.offset,
-            "next": _link(given, following) if following < found.total else None,
-            "previous": _link(given, max(0, query.offset - query.limit)) if query.offset else None,
-            "filters": given,
-            "live": query.offset == 0,
-        }
-        hidden = {
+        return {
             "state_options": [(state, state.replace("_", " ").lower()) for state in STATES],
             "applications": [(a.id, a.name or a.id) for a in directory.applications.values()],
             "carriers": [(carrier, carrier) for carrier in directory.carriers],
-            "filter_query": urlencode(given),
+            "filter_query": urlencode(filters),
+            "shown": shown,
         }
-        return Page("messages", values, "Messages", hidden=hidden)
 
     async def export(self, request: Request) -> Response:
         """All that the filters find, newest first, as CSV or JSON Lines."""
@@ -66,33 +77,23 @@ class Listing:
         if form not in _FORMS:
             raise HTTPException(404)
         media_type, write = _FORMS[form]
-        query = message_query({**_given(request), "limit": str(_EXPORT_PAGE)})
+        query = _query(_given(request), limit=_EXPORT_PAGE)
         name = f"messages-{iso_ms(self._context.admin.clock.now_ms())[:19].replace(':', '')}.{form}"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return StreamingResponse(self._exported(query, write), media_type=media_type, headers=headers)
 
     async def _exported(self, query: MessageQuery, write: "Writer") -> AsyncGenerator[bytes, None]:
-        """Page by page, each from the time of the last row on, so that no page costs more than the first."""
+        """Page by page, each from behind the last one, so that no page costs more than the first."""
         yield write(None)
-        seen: set[tuple[str, int]] = set()
+        before: str | None = None
         while True:
-            found = await self._context.admin.store.search(query)
-            fresh = [each for each in found.rows if (each.message.id, each.delivery.recipient) not in seen]
-            if fresh:
-                yield b"".join(write(row(each)) for each in fresh)
-            if len(found.rows) < query.limit:
+            page = await self._context.admin.store.search(msgspec.structs.replace(query, before_id=before))
+            window = _window(page, query.limit - 1)
+            if window["items"]:
+                yield b"".join(write(item) for item in window["items"])
+            before = window["older"]
+            if before is None:
                 return
-            last_ms = found.rows[-1].message.received_ms
-            if query.to_ms == last_ms:
-                # One moment has more rows than a page: go on behind them.
-                query = msgspec.structs.replace(query, offset=query.offset + query.limit)
-            else:
-                seen = {
-                    (each.message.id, each.delivery.recipient)
-                    for each in found.rows
-                    if each.message.received_ms == last_ms
-                }
-                query = msgspec.structs.replace(query, to_ms=last_ms, offset=0)
 
 
 Writer = Callable[[dict[str, Any] | None], bytes]
@@ -131,12 +132,47 @@ def _item(found: Found) -> dict[str, Any]:
     return {**row(found), "took_ms": None if final_ms is None else final_ms - found.message.received_ms}
 
 
+def _window(page: FoundPage, limit: int) -> dict[str, Any]:
+    """The rows of one step of a search, and where the next one begins.
+
+    `older` is behind the last row when there are more rows than are shown. `searched_to` is behind what was read when
+    that held too few: to be searched on from there.
+    """
+    rows = list(page.rows)
+    older = None
+    if len(rows) > limit:
+        # The recipients of a message stay together, unless there are more of them than rows.
+        cut = rows[limit].message.id
+        kept = [each for each in rows[:limit] if each.message.id != cut] or rows[:limit]
+        rows, older = kept, kept[-1].message.id
+    searched_to = page.reached if older is None else None
+    return {
+        "items": [_item(each) for each in rows],
+        "older": older,
+        "searched_to": searched_to,
+        "searched_to_time": iso_ms(int(searched_to[:13])) if searched_to is not None else None,
+    }
+
+
+def _query(given: dict[str, str], **more: Any) -> MessageQuery:
+    """The search that the filters ask for. Raises Problem."""
+    query = message_query({name: value for name, value in given.items() if name in MESSAGE_FILTERS})
+    return msgspec.structs.replace(
+        query, **_sought(given.get("number", "").strip()), text=given.get("text"), count_up_to=0, **more
+    )
+
+
+def _sought(written: str) -> dict[str, str]:
+    """What the one field that takes everything is about: a number or a tag."""
+    if not written:
+        return {}
+    number = normalise_sender(written)
+    looks_like_one = number is not None and (number[:1] == "+" or number.isdecimal())
+    return {"number": number} if looks_like_one and number is not None else {"tag": written}
+
+
 def _given(request: Request) -> dict[str, str]:
     """The filters that are filled in."""
     given = {name: value for name, value in request.query_params.items() if value and name != "part"}
-    ask.check_names(given, *MESSAGE_FILTERS)
+    ask.check_names(given, *_FILTERS)
     return given
-
-
-def _link(given: Mapping[str, str], offset: int) -> str:
-    return "/messages?" + urlencode({**given, "page": offset})

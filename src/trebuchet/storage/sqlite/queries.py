@@ -213,12 +213,14 @@ _OWNER_CLASS = f"""CASE
     ELSE '{NumberClass.LOCAL}' END"""
 _OCTETS = "length(CAST(m.text AS BLOB))"
 
-# Field of MessageQuery → its condition. The first three are bounds of the walk by key. All others are tests on
+# Field of MessageQuery → its condition. The first ones are bounds of the walk by key. All others are tests on
 # the rows of that walk: without a range of time they read as far back as it takes to find enough.
 CONDITIONS = {
     "message_id": "m.id = ?",
     "from_ms": "m.id >= ?",
     "to_ms": "m.id < ?",
+    "before_id": "m.id < ?",
+    "reached": "m.id >= ?",
     "account_id": "m.account_id = ?",
     "application_id": "m.application_id = ?",
     "sources": "m.source IN (SELECT value FROM json_each(?))",
@@ -231,6 +233,8 @@ CONDITIONS = {
     "error_code": "coalesce(d.error_code, 0) = ?",
     "carrier_id": "d.carrier_id = ?",
     "tag": "m.tag = ?",
+    "number": '? IN (m.source, d."to")',
+    "text": "instr(lower(m.text), lower(?)) > 0",
     "owner_class": f"{_OWNER_CLASS} = ?",
     "min_segments": "m.segment_count >= ?",
     "max_segments": "m.segment_count <= ?",
@@ -256,6 +260,10 @@ SORTS = {
     "submitted_ms": "d.submitted_ms",
     "final_ms": "d.final_ms",
 }
+
+# before this id, down to this one, how many newer ones are read beside it
+EXAMINED_DOWN_TO = """
+SELECT m.id FROM messages AS m WHERE m.id < ? AND m.id >= ? ORDER BY m.id DESC LIMIT 1 OFFSET ?"""
 
 EVENTS_FOUND = f"SELECT {_EVENT} FROM events AS e CROSS JOIN messages AS m ON m.id = e.message_id"
 

@@ -298,7 +298,8 @@ def search(connection: Connection, query: MessageQuery) -> FoundPage:
     column, descending = query.sort
     if column not in sql.SORTS:
         raise ValueError(f"cannot sort by {column!r}; one of {', '.join(sql.SORTS)}")
-    where, parameters = _conditions(sql.CONDITIONS, _message_bounds(query))
+    reached = _examined_down_to(connection, query)
+    where, parameters = _conditions(sql.CONDITIONS, {**_message_bounds(query), "reached": reached})
     way = "DESC" if descending else "ASC"
     if sql.SORTS[column] == "m.id":
         rows = connection.execute(
@@ -337,7 +338,17 @@ def search(connection: Connection, query: MessageQuery) -> FoundPage:
         )
         for row in rows
     ]
-    return FoundPage(total, found)
+    return FoundPage(total, found, reached)
+
+
+def _examined_down_to(connection: Connection, query: MessageQuery) -> str | None:
+    """The oldest message that a bounded search reads; None if it reads to the end."""
+    if query.examine is None:
+        return None
+    from_ms = query.from_ms or 0
+    before = min(query.before_id or "~", _id_bound(query.to_ms + 1) if query.to_ms is not None else "~")
+    row = connection.execute(sql.EXAMINED_DOWN_TO, (before, _id_bound(from_ms), query.examine - 1)).fetchone()
+    return row[0] if row is not None else None
 
 
 def find_events(connection: Connection, query: EventQuery) -> list[Event]:
@@ -359,7 +370,7 @@ def find_events(connection: Connection, query: EventQuery) -> list[Event]:
 
 def _message_bounds(query: MessageQuery) -> dict[str, Any]:
     """The given filters by name of condition. Ids begin with 13 digits of milliseconds."""
-    given = {name: getattr(query, name) for name in sql.CONDITIONS}
+    given = {name: getattr(query, name) for name in sql.CONDITIONS if name != "reached"}
     for name in ("sources", "destinations", "states"):
         given[name] = _json(given[name]) if given[name] else None
     if query.from_ms is not None:
