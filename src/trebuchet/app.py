@@ -133,6 +133,7 @@ class Gateway:
         self._server: HttpServer | None = None
         self._smsc: Smsc | None = None
         self._smsc_port = 0
+        self.history: History | None = None
 
     # ---- building, in the order of the path ----
 
@@ -498,15 +499,17 @@ class Gateway:
                 guard = partial(BearerGuard, token=self.admin_token)
                 routes = [Route(r.path, guard(r.app), methods=r.methods) for r in routes]
             more += routes
-        return [*more, ConsoleRoute(console.build(self._console(context)))]
+        if is_loopback(self.settings.server.host):  # it asks nobody who they are
+            more.append(ConsoleRoute(console.build(self._console(context))))
+        return more
 
     def _console(self, context: AdminContext) -> ConsoleContext:
-        self.history = History(self.clock, self.telemetry.counts)
-        self.history.start()
+        history = self.history = History(self.clock, self.telemetry.counts)
+        history.start()
         return ConsoleContext(
             admin=context,
             network=self.network,
-            history=self.history,
+            history=history,
             login_needed=not is_loopback(self.settings.server.host),
             base_url=lambda: self.base_url,
         )
@@ -600,7 +603,8 @@ class Gateway:
         grace_s = self.settings.server.shutdown_grace_s / 2
         if self._server is not None:
             await self._server.stop()
-        self.history.stop()
+        if self.history is not None:
+            self.history.stop()
         await self.supervisor.stop(grace_s)
         await self.fetcher.close()
         await self.images.close()

@@ -66,6 +66,7 @@ SAME_LEVEL_ALLOWED = {
     ("admin", "api"): "both speak HTTP: problems and routes have one shape",
     ("console", "admin"): "pages show what the admin API answers, from the same reads",
     ("console", "api"): "both speak HTTP: problems have one shape",
+    ("console", "callbacks"): "the body of a callback is made again, to be shown",
     ("process", "app"): "the process runs what the composition root built",
     ("supervisor", "dispatch"): "whoever starts a link starts the workers of its lanes",
     ("housekeeping", "outbox"): "sweeps share the committer's transactions",

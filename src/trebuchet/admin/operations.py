@@ -306,7 +306,7 @@ def life_shown(life: Life, directory: Directory, *, with_text: bool) -> dict[str
         "attempts": [_named(attempt) for attempt in life.attempts],
         "pdus": [_pdu(pdu, with_text=with_text) for pdu in life.pdus],
         "why": {
-            "route": _route_reason(life, directory),
+            "route": route_reason(life, directory),
             "encoding": _encoding_reason(life, with_text=with_text),
         },
     }
@@ -332,7 +332,7 @@ def _pdu(pdu: Pdu, *, with_text: bool) -> dict[str, Any]:
     }
 
 
-def _route_reason(life: Life, directory: Directory) -> str:
+def route_reason(life: Life, directory: Directory) -> str:
     """Each delivery's lane, and the rule that leads there as the routes are now."""
     reasons = []
     for delivery in life.deliveries:

@@ -14,6 +14,7 @@ class Person:
 
     name: str = ""
     role: str = "admin"  # viewer, operator or admin
+    sees_text: bool = True  # what messages say
     csrf: str = field(default="", repr=False)
 
 

@@ -94,7 +94,7 @@ _FIELDS: Final[dict[str, _Field]] = {
 _OCTET: Final = _Number(1)
 
 _HEADER_FIELDS: Final = len(Pdu.__struct_fields__)
-_LAYOUTS: Final = {
+LAYOUTS: Final = {
     command: tuple((name, _FIELDS.get(name, _OCTET)) for name in kind.__struct_fields__[_HEADER_FIELDS:])
     for command, kind in CLASSES.items()
 }
@@ -149,7 +149,7 @@ def _encode_by_table(pdu: Pdu, lenient: bool) -> bytes:
     if not _says_nothing(pdu):
         if getattr(pdu, "short_message", b"") and tlv.first(pdu.tlvs, tlv.Tag.MESSAGE_PAYLOAD) is not None:
             raise EncodeError("short_message", "there is a message_payload, too")
-        parts += [_write(n, field, getattr(pdu, n), lenient) for n, field in _LAYOUTS[pdu.COMMAND]]
+        parts += [_write(n, field, getattr(pdu, n), lenient) for n, field in LAYOUTS[pdu.COMMAND]]
         parts.append(tlv.encode(pdu.tlvs))
     length = HEADER_OCTETS + sum(map(len, parts))
     if length > MAX_PDU_OCTETS:
@@ -233,7 +233,7 @@ def _write_named(name: str, item: DestAddress | UnsuccessSme) -> bytes:
 
 
 def _decode_by_table(frame: bytes, command: int, status: int, sequence: int) -> Pdu:
-    layout = _LAYOUTS[command]
+    layout = LAYOUTS[command]
     kind = CLASSES[command]
     # An error response needs no body; others have been seen without the id that is all their body.
     may_end = bool(command & RESPONSE and (status or issubclass(kind, BindResp | MessageIdResp)))
@@ -242,12 +242,12 @@ def _decode_by_table(frame: bytes, command: int, status: int, sequence: int) -> 
     for name, field in layout:
         if may_end and at == len(frame):
             break
-        values[name], at = _read(frame, at, name, field)
+        values[name], at = read_field(frame, at, name, field)
     return kind(sequence=sequence, status=status, tlvs=tlv.decode(frame, at), **values)
 
 
-def _read(frame: bytes, at: int, name: str, field: _Field) -> tuple[Any, int]:
-    """The value of the field that starts at `at`, and where the next one starts."""
+def read_field(frame: bytes, at: int, name: str, field: _Field) -> tuple[Any, int]:
+    """The value of the field that starts at `at`, and where the next one starts. Raises DecodeError."""
     if at == len(frame):
         raise malformed(frame, Status.RINVMSGLEN, f"the PDU ends before {name}")
     match field:
@@ -290,7 +290,7 @@ def _read_list(frame: bytes, at: int, name: str, field: _List) -> tuple[tuple[An
 
 
 def _read_dest(frame: bytes, at: int) -> tuple[DestAddress, int]:
-    flag, at = _read(frame, at, "dest_flag", _OCTET)
+    flag, at = read_field(frame, at, "dest_flag", _OCTET)
     layout = _DEST_LAYOUTS.get(flag)
     if layout is None:
         raise malformed(frame, Status.RINVDESTFLAG, f"dest_flag {flag} is neither 1 nor 2")
@@ -306,5 +306,5 @@ def _read_unsuccess(frame: bytes, at: int) -> tuple[UnsuccessSme, int]:
 def _read_named(frame: bytes, at: int, layout: tuple[str, ...]) -> tuple[dict[str, Any], int]:
     values = {}
     for name in layout:
-        values[name], at = _read(frame, at, name, _FIELDS.get(name, _OCTET))
+        values[name], at = read_field(frame, at, name, _FIELDS.get(name, _OCTET))
     return values, at

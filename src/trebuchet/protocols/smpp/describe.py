@@ -112,7 +112,7 @@ def describe(
     coding, esm_class = getattr(pdu, "data_coding", 0), getattr(pdu, "esm_class", 0)
 
     def message(octets: bytes) -> str:
-        return _message(octets, coding, esm_class, show_text=show_text)
+        return message_in_words(octets, coding, esm_class, show_text=show_text)
 
     said: dict[str, object] = {
         "command": Command(pdu.COMMAND).name.lower(),
@@ -121,19 +121,20 @@ def describe(
     }
     for name in pdu.__struct_fields__[len(Pdu.__struct_fields__) :]:
         value = getattr(pdu, name)
-        said[name] = message(value) if name == "short_message" else _field(name, value)
+        said[name] = message(value) if name == "short_message" else in_words(name, value)
     octets = getattr(pdu, "short_message", b"") or tlv.first(pdu.tlvs, Tag.MESSAGE_PAYLOAD) or b""
     if esm_class & UDHI:
         said["user_data_header"] = _header(octets)
     if pdu.tlvs:
-        said["tlvs"] = [_tlv(tag, value, vendor_tags or {}, message) for tag, value in pdu.tlvs]
+        said["tlvs"] = [tlv_in_words(tag, value, vendor_tags or {}, message) for tag, value in pdu.tlvs]
     return said
 
 
 # ---- fields ----
 
 
-def _field(name: str, value: Any) -> object:
+def in_words(name: str, value: Any) -> object:
+    """The value of a field of a body, except short_message."""
     if isinstance(value, tuple):
         return [_structure(item) for item in value]
     words = _WORDS.get(name)
@@ -145,7 +146,7 @@ def _structure(item: Any) -> dict[str, object]:
     names = list(item.__struct_fields__)
     if isinstance(item, DestAddress):
         names = ["dl_name"] if item.dest_flag == 2 else names[1:-1]
-    return {name: _field(name, getattr(item, name)) for name in names}
+    return {name: in_words(name, getattr(item, name)) for name in names}
 
 
 def _number(value: int, words: Mapping[int, str]) -> str:
@@ -252,7 +253,7 @@ _WORDS: Final[dict[str, Callable[[Any], str]]] = {
 # ---- the message itself ----
 
 
-def _message(octets: bytes, coding: int, esm_class: int, *, show_text: bool) -> str:
+def message_in_words(octets: bytes, coding: int, esm_class: int, *, show_text: bool) -> str:
     """The text behind the user data header, or the number of octets with it. Hexadecimal where it is no text."""
     if not show_text:
         return f"{len(octets)} octets"
@@ -272,22 +273,24 @@ def _header(octets: bytes) -> list[str]:
         elements, _ = udh.parse(octets)
     except MalformedHeader:
         return ["malformed"]
-    said = []
-    for element in elements:
-        part = udh.concatenation_of([element])
-        if part:
-            said.append(f"part {part.sequence} of {part.total}, reference {part.reference}")
-        else:
-            said.append(f"element 0x{element.identifier:02X} {element.data.hex()}".rstrip())
-    return said
+    return [element_in_words(element) for element in elements]
+
+
+def element_in_words(element: udh.Element) -> str:
+    """An element of a user data header."""
+    part = udh.concatenation_of([element])
+    if part:
+        return f"part {part.sequence} of {part.total}, reference {part.reference}"
+    return f"element 0x{element.identifier:02X} {element.data.hex()}".rstrip()
 
 
 # ---- optional parameters ----
 
 
-def _tlv(
+def tlv_in_words(
     tag: int, value: bytes, vendor_tags: Mapping[int, str], message: Callable[[bytes], str]
 ) -> dict[str, object]:
+    """An optional parameter; `message` says what a message_payload is."""
     parameter = tlv.TAGS.get(tag)
     if parameter is None:
         name = vendor_tags.get(tag) or ("vendor specific" if tag in _VENDOR_TAGS else "unknown")
