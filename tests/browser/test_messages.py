@@ -70,7 +70,7 @@ async def test_the_selected_row_survives_an_update(gateway: Gateway, page: Page)
 async def test_filters(gateway: Gateway, page: Page) -> None:
     """A filter that is chosen takes effect, is in the address, and can be cleared."""
     await gateway.send("fine")
-    failed = (await gateway.send("bad", to="+12025550101")).json["id"]
+    failed = (await gateway.send("#expired", to="+12025550101")).json["id"]
     await page.goto(f"{gateway.url}/messages")
     await expect(page.locator(f"#row-{failed}-0")).to_be_visible()
     await page.get_by_label("Number, id or tag").fill("+12025550101")

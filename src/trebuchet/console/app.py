@@ -66,11 +66,12 @@ def _failure(pages: Pages) -> Callable[[Request, Exception], Awaitable[Response]
         problem = _problem(error)
         if wants_json(request):
             return problem_answer(problem)
-        values = {"status": problem.status, "what": problem.description}
+        fields = [each.description for each in problem.field_errors]
+        values = {"status": problem.status, "what": problem.description, "fields": fields}
         page = Page("failure", values, "Not found" if problem.status == 404 else "Refused", problem.status)
         if request.headers.get("hx-request"):
             # What a part is put in place of must stay: scripts show the words of a failure beside it.
-            return Response(problem.description, problem.status, media_type="text/plain")
+            return Response("; ".join(fields) or problem.description, problem.status, media_type="text/plain")
         return pages.render_whole(request, page)
 
     return failure

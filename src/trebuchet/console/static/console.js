@@ -149,16 +149,26 @@ document.addEventListener("formdata", (event) => {
 
 const places = { o: "/", h: "/handsets", m: "/messages", c: "/compose", b: "/callbacks", r: "/carriers", s: "/set-up" };
 let going = false;
+let current = "";
 
 function move(by) {
   const rows = [...document.querySelectorAll("[data-row]")];
   if (!rows.length) return;
-  const at = rows.findIndex((row) => row.getAttribute("aria-current") === "true");
+  const at = rows.findIndex((row) => row.id === current);
   const to = Math.min(rows.length - 1, Math.max(0, at < 0 ? (by > 0 ? 0 : rows.length - 1) : at + by));
-  rows[at]?.removeAttribute("aria-current");
-  rows[to].setAttribute("aria-current", "true");
+  current = rows[to].id;
+  mark();
   rows[to].scrollIntoView({ block: "nearest" });
 }
+
+// A part that was fetched again knows nothing of where the reader is.
+function mark() {
+  for (const row of document.querySelectorAll("[data-row]")) {
+    if (row.id === current) row.setAttribute("aria-current", "true");
+    else row.removeAttribute("aria-current");
+  }
+}
+document.addEventListener("htmx:after:swap", () => current && mark());
 
 document.addEventListener("keydown", (event) => {
   const writing = event.target.matches?.("input, textarea, select, [contenteditable]");
