@@ -23,7 +23,7 @@ from trebuchet.model.address import normalise_sender
 from trebuchet.storage.base import Found, FoundPage, MessageQuery
 
 _ROWS = 50
-_EXAMINED = 20_000  # messages that one step of a search reads: some tens of milliseconds
+_EXAMINED = 50_000  # messages that one step of a search reads: some tens of milliseconds
 _ID = re.compile(r"[0-9]{13}[a-z2-7]{16}", re.ASCII)
 _FILTERS = (
     *(name for name in MESSAGE_FILTERS if name not in ("limit", "page")),
