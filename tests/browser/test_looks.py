@@ -1,0 +1,39 @@
+"""Every page, light and dark, wide and on a phone: axe-core finds nothing serious, nothing sticks out of the screen."""
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from browser.axe import violations
+from support.gateway import Gateway
+
+pytestmark = [pytest.mark.anyio, pytest.mark.node]
+
+PAGES = ["/", "/messages", "/messages/{id}", "/messages?state=FAILED"]
+SCREENS = {
+    "wide light": (1400, 900, "light"),
+    "wide dark": (1400, 900, "dark"),
+    "phone light": (390, 844, "light"),
+    "phone dark": (390, 844, "dark"),
+}
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+async def test_pages_on_a_screen(gateway: Gateway, browser: Browser, screen: str) -> None:
+    """All pages, with what is on them after a few messages."""
+    ids = [(await gateway.send(text)).json["id"] for text in ("hello", "“quoted” 😀", "x" * 400, "#expired")]
+    width, height, scheme = SCREENS[screen]
+    context = await browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme="dark" if scheme == "dark" else "light"
+    )
+    page = await context.new_page()
+    wrong = {}
+    for path in PAGES:
+        await page.goto(gateway.url + path.format(id=ids[1]))
+        await expect(page.locator("main h1")).to_be_visible()
+        if found := await violations(page):
+            wrong[path] = found
+        overflow = await page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        if overflow > 0:
+            wrong.setdefault(path, []).append(f"{overflow} pixels wider than the screen")
+    await context.close()
+    assert wrong == {}
