@@ -50,6 +50,7 @@ from trebuchet.media.workers import ImageWorkers
 from trebuchet.model.account import Carrier, Directory, InDoubt
 from trebuchet.model.events import Announcement
 from trebuchet.model.message import Message
+from trebuchet.model.owed import OwedMail
 from trebuchet.outbox.backoff import Schedule
 from trebuchet.outbox.committer import Committer, Spacing
 from trebuchet.outbox.pacing import Limit, Pacing
@@ -58,7 +59,7 @@ from trebuchet.settings import Settings
 from trebuchet.simulator import api as simulator_api
 from trebuchet.simulator.network import SimulatedNetwork
 from trebuchet.storage import open_store
-from trebuchet.storage.base import Create, DueWork, HandsetMessage, RecordHandset, Store
+from trebuchet.storage.base import Create, DropOwed, DueWork, HandsetMessage, RecordHandset, Store
 from trebuchet.supervisor import Supervisor
 from trebuchet.telemetry import Telemetry
 from trebuchet.webclient import AddressRules, WebClient
@@ -284,6 +285,7 @@ class Gateway:
             self.library.held_files,
             self.images,
             lambda number: number in self.directory.numbers,
+            StoredDebts(self.committer, self.store),
         )
         return build_link(self._seen_by_link(carrier), reports, surroundings)
 
@@ -631,6 +633,21 @@ class StoredLedger:
 
     async def tail(self, since_ms: int, limit: int) -> list[HandsetMessage]:
         return await self._store.handset_tail(since_ms, limit)
+
+
+class StoredDebts:
+    """What peers are owed, kept in a database."""
+
+    def __init__(self, committer: Committer, store: Store) -> None:
+        self._committer = committer
+        self._store = store
+
+    async def of(self, carrier_id: str, limit: int) -> list[OwedMail]:
+        return await self._store.owed_mails(carrier_id, limit)
+
+    def drop(self, ids: Sequence[str]) -> None:
+        # What fails is told again after the next start, which changes nothing for the peer.
+        self._committer.put(DropOwed(ids), lambda _: None)
 
 
 def write_private(path: Path, content: bytes) -> None:

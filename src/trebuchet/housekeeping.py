@@ -20,6 +20,7 @@ _HOURLY_MS = 3_600_000
 _DAY_MS = 86_400_000
 _PARKED_KEEP_MS = 7 * _DAY_MS  # unmatched receipts stay listable for a week
 _HELD_KEEP_MS = 2 * _DAY_MS  # the files of messages that have reached their end, for `trebuchet show`
+_OWED_KEEP_MS = 2 * _DAY_MS  # whoever owes them gives up after a day
 _BATCH = 500
 
 
@@ -110,6 +111,7 @@ class Housekeeping:
             "handset_messages": self._retention.messages_d * _DAY_MS,
             "parked_receipts": _PARKED_KEEP_MS,
             "held_media": _HELD_KEEP_MS,
+            "owed_mails": _OWED_KEEP_MS,
         }
         for what, age_ms in ages.items():
             if age_ms:

@@ -24,6 +24,7 @@ from trebuchet.model.carrierids import IdConversion
 from trebuchet.model.events import Announcement, Attempt, CallbackItem, Event
 from trebuchet.model.media import Content, HeldMedia, MediaObject
 from trebuchet.model.message import Delivery, Message, Pdu, Segment, WorkItem
+from trebuchet.model.owed import OwedMail
 from trebuchet.model.parts import HeldPart, Holding, PartsTaken
 from trebuchet.model.receipt import Receipt
 
@@ -55,6 +56,7 @@ class Accept(msgspec.Struct, frozen=True):
     parts: PartsTaken | None = None  # what it was made of; deleted with it
     media: Sequence[MediaObject] = ()  # what an inbound message brought
     contents: Sequence[Content] = ()
+    owed: Sequence[OwedMail] = ()  # what the peer that sent it is to be told
 
 
 class PartsGone(msgspec.Struct, frozen=True):
@@ -204,7 +206,7 @@ class Prune(msgspec.Struct, frozen=True):
 
     `what`: "messages" (only final ones whose callbacks are done, with all that belongs to them),
     "attempts", "pdus", "idempotency", "parked_receipts", "handset_messages", "media" (objects that have
-    expired), "held_media" (of messages whose deliveries are final).
+    expired), "held_media" (of messages whose deliveries are final), "owed_mails".
     """
 
     what: str
@@ -231,6 +233,12 @@ class RecordHandset(msgspec.Struct, frozen=True):
     """The simulated network took these. Result: None."""
 
     messages: Sequence[HandsetMessage]
+
+
+class DropOwed(msgspec.Struct, frozen=True):
+    """Peers took these mails, or will never take them. Result: None."""
+
+    ids: Sequence[str]
 
 
 # ---- media ----
@@ -303,6 +311,7 @@ Write = (
     | ExpireWork
     | Prune
     | RecordHandset
+    | DropOwed
     | PutMedia
     | DeleteMedia
     | SweepContents
@@ -453,6 +462,10 @@ class Store(Protocol):
 
     async def next_callback_due_ms(self, application_id: str, now_ms: int) -> int | None:
         """Due time of the earliest callback of an application that is due after `now_ms`."""
+        ...
+
+    async def owed_mails(self, carrier_id: str, limit: int) -> list[OwedMail]:
+        """What a peer has not taken yet, the oldest first."""
         ...
 
     async def earlier_callback_due_ms(self, event_id: str) -> int | None:

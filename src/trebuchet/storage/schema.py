@@ -311,6 +311,17 @@ message_media = _table(
 )
 Index("message_media_by_content", message_media.c.sha256)
 
+# Delivery reports and other mails that peers have not taken yet.
+owed_mails = _table(
+    "owed_mails",
+    Column("id", Text, primary_key=True),
+    Column("carrier_id", Text, nullable=False),
+    Column("mailbox", Text, nullable=False),
+    Column("mail", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+)
+Index("owed_mails_by_carrier", owed_mails.c.carrier_id, owed_mails.c.created_ms)
+
 events = _table(
     "events",
     Column("id", Text, primary_key=True),

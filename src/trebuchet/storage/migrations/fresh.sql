@@ -388,9 +388,23 @@ CREATE TABLE message_media (
 
 CREATE INDEX message_media_by_content ON message_media (sha256);
 
+CREATE TABLE owed_mails (
+	id TEXT NOT NULL,
+	carrier_id TEXT NOT NULL,
+	mailbox TEXT NOT NULL,
+	mail TEXT NOT NULL,
+	created_ms BIGINT NOT NULL,
+	PRIMARY KEY (id)
+)
+ WITHOUT ROWID
+
+;
+
+CREATE INDEX owed_mails_by_carrier ON owed_mails (carrier_id, created_ms);
+
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL,
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0003');
+INSERT INTO alembic_version (version_num) VALUES ('0004');

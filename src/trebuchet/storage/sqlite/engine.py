@@ -20,6 +20,7 @@ from trebuchet.model.account import Directory
 from trebuchet.model.events import Event
 from trebuchet.model.media import Content, HeldMedia, MediaObject
 from trebuchet.model.message import Message
+from trebuchet.model.owed import OwedMail
 from trebuchet.model.parts import HeldPart
 from trebuchet.model.receipt import Receipt
 from trebuchet.storage.base import (
@@ -181,6 +182,9 @@ class SqliteStore:
 
     async def next_callback_due_ms(self, application_id: str, now_ms: int) -> int | None:
         return await self._read(reads.next_callback_due_ms, application_id, now_ms)
+
+    async def owed_mails(self, carrier_id: str, limit: int) -> list[OwedMail]:
+        return await self._read(reads.owed_mails, carrier_id, limit)
 
     async def earlier_callback_due_ms(self, event_id: str) -> int | None:
         return await self._read(reads.earlier_callback_due_ms, event_id)

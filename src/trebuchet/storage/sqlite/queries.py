@@ -10,6 +10,7 @@ from trebuchet.model.address import TOLL_FREE_PREFIXES, NumberClass
 from trebuchet.model.events import Attempt, CallbackItem, Event
 from trebuchet.model.media import HeldMedia
 from trebuchet.model.message import Delivery, Message, Pdu, Segment, WorkItem
+from trebuchet.model.owed import OwedMail
 from trebuchet.model.parts import HeldPart, PartsKey
 from trebuchet.model.receipt import Receipt
 from trebuchet.storage.base import Exchange, HandsetMessage
@@ -106,6 +107,10 @@ SELECT {_EVENT}, {MESSAGE} FROM json_each(?) AS k
 CROSS JOIN events AS e ON e.id = k.value
 CROSS JOIN messages AS m ON m.id = e.message_id
 ORDER BY k.key"""
+
+# carrier_id, limit
+OWED_MAILS = f"""
+SELECT {columns(OwedMail, "w")} FROM owed_mails AS w WHERE w.carrier_id = ? ORDER BY w.created_ms, w.id LIMIT ?"""
 
 # ---- one message: each by message id ----
 

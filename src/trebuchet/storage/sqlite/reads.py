@@ -29,6 +29,7 @@ from trebuchet.model.account import (
 from trebuchet.model.events import Attempt, CallbackItem, Event, EventType
 from trebuchet.model.media import HeldMedia
 from trebuchet.model.message import Delivery, Direction, Kind, Message, Pdu, Segment, WorkItem
+from trebuchet.model.owed import OwedMail
 from trebuchet.model.parts import HeldPart
 from trebuchet.model.receipt import Receipt, ReceiptState
 from trebuchet.model.status import State
@@ -227,6 +228,11 @@ def due_callbacks(
 def next_callback_due_ms(connection: Connection, application_id: str, now_ms: int) -> int | None:
     due_ms: int | None = connection.execute(sql.NEXT_CALLBACK_DUE, (application_id, now_ms)).fetchone()[0]
     return due_ms
+
+
+def owed_mails(connection: Connection, carrier_id: str, limit: int) -> list[OwedMail]:
+    """What a peer has not taken yet, the oldest first."""
+    return [OwedMail(*row) for row in connection.execute(sql.OWED_MAILS, (carrier_id, limit))]
 
 
 def earlier_callback_due_ms(connection: Connection, event_id: str) -> int | None:
