@@ -323,6 +323,7 @@ class Gateway:
             retention=Retention(
                 messages_d=retention.messages_d,
                 attempts_d=retention.attempts_d,
+                audit_d=retention.audit_d,
                 batch=retention.batch,
             ),
             announce=self.callbacks.announce,

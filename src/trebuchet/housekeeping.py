@@ -29,6 +29,7 @@ class Retention(msgspec.Struct, frozen=True):
 
     messages_d: int  # finished messages
     attempts_d: int  # callback attempts and PDUs
+    audit_d: int  # the log of who changed what
     batch: int
 
 
@@ -109,6 +110,7 @@ class Housekeeping:
             "attempts": self._retention.attempts_d * _DAY_MS,
             "pdus": self._retention.attempts_d * _DAY_MS,
             "handset_messages": self._retention.messages_d * _DAY_MS,
+            "audit": self._retention.audit_d * _DAY_MS,
             "parked_receipts": _PARKED_KEEP_MS,
             "held_media": _HELD_KEEP_MS,
             "owed_mails": _OWED_KEEP_MS,

@@ -22,6 +22,7 @@ from trebuchet.admin.schemas import (
 )
 from trebuchet.carriers.status import BindReport
 from trebuchet.model.account import Credential
+from trebuchet.model.audit import AuditEntry
 from trebuchet.model.events import Attempt, CallbackItem, Event
 from trebuchet.model.message import Delivery, Message, Segment
 from trebuchet.model.receipt import Receipt
@@ -186,6 +187,14 @@ def _operation_paths() -> Object:
                     _query("text", BOOLEAN, "Whether to show what they quote of texts, and octets."),
                     _LIMIT,
                 ],
+            )
+        },
+        "/audit": {
+            "get": _operation(
+                "listAudit",
+                "List what was changed by whom, newest first",
+                {"200": _page(struct_of(AuditEntry), {})},
+                parameters=[_query("before", STRING, "Only entries before the one with this id."), _LIMIT],
             )
         },
         "/queues": {

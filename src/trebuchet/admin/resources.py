@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from trebuchet.admin import requests as ask
 from trebuchet.admin.answers import answer, no_content
+from trebuchet.admin.audit import ADMIN_TOKEN, audited
 from trebuchet.admin.context import AdminContext
 from trebuchet.admin.records import (
     ACCOUNTS,
@@ -42,9 +43,18 @@ class Admin:
         self.context = context
         self._turn = asyncio.Lock()
 
-    async def _save(self, *changes: Create | Change | Remove) -> None:
-        """Write and show the change everywhere. Raises the error of the first that the store refused."""
-        futures = [self.context.write(change) for change in changes]
+    async def _save(self, *changes: Create | Change | Remove, before: Record | None = None) -> None:
+        """Write the changes with their entries in the audit log, and show them everywhere.
+
+        Raises the error of the first that the store refused.
+        """
+        now_ms, random_bytes = self.context.clock.now_ms(), self.context.random_bytes
+        futures = [
+            self.context.write(
+                audited(change, before, who=ADMIN_TOKEN, now_ms=now_ms, random_bytes=random_bytes)
+            )
+            for change in changes
+        ]
         results = await asyncio.gather(*futures, return_exceptions=True)
         await self.context.reload()
         for result in results:
@@ -108,8 +118,9 @@ class Admin:
         async def handler(request: Request) -> Response:
             body = await ask.read_json(request)
             async with self._turn:
-                record, once = changed(resource, self._find(resource, request), body, self.context)
-                await self._save(Change(record))
+                before = self._find(resource, request)
+                record, once = changed(resource, before, body, self.context)
+                await self._save(Change(record), before=before)
             return answer({**shown(record), **once})
 
         return handler
@@ -134,8 +145,8 @@ class Admin:
         async def handler(request: Request) -> Response:
             async with self._turn:
                 carrier: Carrier = self._find(CARRIERS, request)
-                carrier = msgspec.structs.replace(carrier, paused=paused)
-                await self._save(Change(carrier))
+                before, carrier = carrier, msgspec.structs.replace(carrier, paused=paused)
+                await self._save(Change(carrier), before=before)
             return answer(shown(carrier))
 
         return handler
@@ -169,7 +180,8 @@ class Admin:
                 raise not_found(request.url.path, self.context.clock.now_ms())
             if credential.revoked_ms is None:
                 now_ms = self.context.clock.now_ms()
-                await self._save(Change(msgspec.structs.replace(credential, revoked_ms=now_ms)))
+                revoked = msgspec.structs.replace(credential, revoked_ms=now_ms)
+                await self._save(Change(revoked), before=credential)
         return no_content()
 
     def _credentials(self, account: Account) -> dict[str, Credential]:

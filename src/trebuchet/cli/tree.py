@@ -27,6 +27,7 @@ MODULES = {
     "opt-outs": "resources",
     "links": "links",
     "status": "operations",
+    "audit": "operations",
     "simulate": "simulate",
     "check": "configuration",
     "settings": "configuration",

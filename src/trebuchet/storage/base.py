@@ -19,7 +19,9 @@ from trebuchet.model.account import (
     Number,
     OptOut,
     Route,
+    User,
 )
+from trebuchet.model.audit import AuditEntry
 from trebuchet.model.carrierids import IdConversion
 from trebuchet.model.events import Announcement, Attempt, CallbackItem, Event
 from trebuchet.model.media import Content, HeldMedia, MediaObject
@@ -205,8 +207,8 @@ class Prune(msgspec.Struct, frozen=True):
     """Delete at most `limit` rows of one kind that are older than `before_ms`. Result: how many.
 
     `what`: "messages" (only final ones whose callbacks are done, with all that belongs to them),
-    "attempts", "pdus", "idempotency", "parked_receipts", "handset_messages", "media" (objects that have
-    expired), "held_media" (of messages whose deliveries are final), "owed_mails".
+    "attempts", "pdus", "idempotency", "parked_receipts", "handset_messages", "audit", "media" (objects
+    that have expired), "held_media" (of messages whose deliveries are final), "owed_mails".
     """
 
     what: str
@@ -273,19 +275,21 @@ class SweepContents(msgspec.Struct, frozen=True):
 
 # ---- provisioning ----
 
-Record = Account | Credential | Application | Number | Carrier | Route | OptOut
+Record = Account | Credential | Application | Number | Carrier | Route | OptOut | User
 
 
 class Create(msgspec.Struct, frozen=True):
     """Result: None. Errors: AlreadyExists; NotFound if what it refers to is missing."""
 
     record: Record
+    audit: AuditEntry | None = None  # written with it, and not without it
 
 
 class Change(msgspec.Struct, frozen=True):
     """Replace a record by its key. Result: None. Errors: NotFound."""
 
     record: Record
+    audit: AuditEntry | None = None
 
 
 class Remove(msgspec.Struct, frozen=True):
@@ -295,6 +299,13 @@ class Remove(msgspec.Struct, frozen=True):
     """
 
     record: Record
+    audit: AuditEntry | None = None
+
+
+class RecordAudit(msgspec.Struct, frozen=True):
+    """Somebody did these, and no record changed by them. Result: None."""
+
+    entries: Sequence[AuditEntry]
 
 
 Write = (
@@ -318,6 +329,7 @@ Write = (
     | Create
     | Change
     | Remove
+    | RecordAudit
 )
 
 
@@ -520,4 +532,8 @@ class Store(Protocol):
 
     async def handset_tail(self, since_ms: int, limit: int) -> list[HandsetMessage]:
         """The newest messages of the simulated network, oldest first."""
+        ...
+
+    async def audit(self, limit: int, before_id: str = "") -> list[AuditEntry]:
+        """The newest entries of the audit log, newest first; only those before the one with this id, if given."""
         ...

@@ -104,6 +104,24 @@ opt_outs = _table(
     Column("created_ms", BigInteger, nullable=False),
 )
 
+users = _table(
+    "users",
+    Column("name", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+)
+
+audit = _table(
+    "audit",
+    Column("id", Text, primary_key=True),  # sorts by time
+    Column("at_ms", BigInteger, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+)
+
 messages = _table(
     "messages",
     Column("id", Text, primary_key=True),

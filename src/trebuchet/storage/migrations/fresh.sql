@@ -402,9 +402,33 @@ CREATE TABLE owed_mails (
 
 CREATE INDEX owed_mails_by_carrier ON owed_mails (carrier_id, created_ms);
 
+CREATE TABLE users (
+	name TEXT NOT NULL,
+	role TEXT NOT NULL,
+	password_hash TEXT NOT NULL,
+	created_ms BIGINT NOT NULL,
+	PRIMARY KEY (name)
+)
+ WITHOUT ROWID
+
+;
+
+CREATE TABLE audit (
+	id TEXT NOT NULL,
+	at_ms BIGINT NOT NULL,
+	who TEXT NOT NULL,
+	action TEXT NOT NULL,
+	target TEXT NOT NULL,
+	detail TEXT NOT NULL,
+	PRIMARY KEY (id)
+)
+ WITHOUT ROWID
+
+;
+
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL,
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0004');
+INSERT INTO alembic_version (version_num) VALUES ('0005');

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from trebuchet.errors import StorageError, StorageUnavailable, TrebuchetError
 from trebuchet.model.account import Directory
+from trebuchet.model.audit import AuditEntry
 from trebuchet.model.events import Event
 from trebuchet.model.media import Content, HeldMedia, MediaObject
 from trebuchet.model.message import Message
@@ -233,6 +234,9 @@ class SqliteStore:
 
     async def handset_tail(self, since_ms: int, limit: int) -> list[HandsetMessage]:
         return await self._read(reads.handset_tail, since_ms, limit)
+
+    async def audit(self, limit: int, before_id: str = "") -> list[AuditEntry]:
+        return await self._read(reads.audit, limit, before_id)
 
 
 def migrate_if_needed(connection: dbapi.Connection, path: str) -> None:

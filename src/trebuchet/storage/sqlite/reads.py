@@ -24,8 +24,11 @@ from trebuchet.model.account import (
     NumberKind,
     OptOut,
     Profile,
+    Role,
     Route,
+    User,
 )
+from trebuchet.model.audit import AuditEntry
 from trebuchet.model.events import Attempt, CallbackItem, Event, EventType
 from trebuchet.model.media import HeldMedia
 from trebuchet.model.message import Delivery, Direction, Kind, Message, Pdu, Segment, WorkItem
@@ -161,6 +164,7 @@ def directory(connection: Connection) -> Directory:
             records(sql.CARRIERS, Carrier, in_doubt=InDoubt, paused=bool, settings=_settings),
             records(sql.ROUTES, Route),
             records(sql.OPT_OUTS, OptOut),
+            records(sql.USERS, User, role=Role),
         )
     finally:
         connection.execute("COMMIT")
@@ -426,6 +430,10 @@ def handset_tail(connection: Connection, since_ms: int, limit: int) -> list[Hand
     """Since when is told by the network ids, which sort by time as ours do."""
     rows = connection.execute(sql.HANDSET_TAIL, (_id_bound(since_ms), limit)).fetchall()
     return [_handset_message(row) for row in reversed(rows)]
+
+
+def audit(connection: Connection, limit: int, before_id: str) -> list[AuditEntry]:
+    return [AuditEntry(*row) for row in connection.execute(sql.AUDIT, (before_id, limit)).fetchall()]
 
 
 def _id_bound(moment_ms: int) -> str:

@@ -8,6 +8,7 @@ parameter, which may stand twice and be of any length.
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from trebuchet.model.audit import AuditEntry
 from trebuchet.model.events import Attempt, CallbackItem, Event
 from trebuchet.model.media import Content, HeldMedia, MediaObject
 from trebuchet.model.message import Delivery, Message, Pdu, Segment, WorkItem
@@ -51,6 +52,7 @@ INSERT_ATTEMPTS = _insert("attempts", Attempt, "INSERT OR REPLACE")
 INSERT_SEGMENTS = _insert("segments", Segment, "INSERT OR REPLACE")
 INSERT_EXCHANGES = _insert("exchanges", Exchange, "INSERT OR REPLACE")
 INSERT_HANDSET = _insert("handset_messages", HandsetMessage, "INSERT OR REPLACE")
+INSERT_AUDIT = _insert("audit", AuditEntry, "INSERT OR REPLACE")
 INSERT_PDUS = _insert("pdus", Pdu, "INSERT OR REPLACE")
 INSERT_OWED = _insert("owed_mails", OwedMail, "INSERT OR REPLACE")
 INSERT_PARTS = _insert("parts", HeldPart)
@@ -273,6 +275,7 @@ PRUNE_ROWS = {
     " WHERE d.message_id = h.message_id AND d.state IN ('QUEUED', 'SENT', 'IN_DOUBT')) LIMIT ?)",
     "owed_mails": "DELETE FROM owed_mails WHERE id IN"
     " (SELECT id FROM owed_mails WHERE created_ms < ? LIMIT ?)",
+    "audit": "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE id < ? LIMIT ?)",
     "handset_messages": "DELETE FROM handset_messages WHERE network_id IN"
     " (SELECT network_id FROM handset_messages WHERE network_id < ? LIMIT ?)",
 }

@@ -29,6 +29,7 @@ from trebuchet.storage.base import (
     Prune,
     PutMedia,
     Record,
+    RecordAudit,
     RecordHandset,
     RecordReceipt,
     RematchParked,
@@ -281,6 +282,10 @@ class BatchWriter:
         self._run(sql.INSERT_HANDSET, [m for c in changes for m in c.messages])
         return [None] * len(changes)
 
+    def record_audit(self, changes: Sequence[RecordAudit]) -> list[Any]:
+        self._run(sql.INSERT_AUDIT, [entry for c in changes for entry in c.entries])
+        return [None] * len(changes)
+
     def prune(self, changes: Sequence[Prune]) -> list[Any]:
         return [self._prune(change) for change in changes]
 
@@ -321,6 +326,7 @@ def _each(
 ) -> list[Any]:
     for change in changes:
         carry_out(connection, change.record)
+    run(connection, sql.INSERT_AUDIT, [change.audit for change in changes if change.audit is not None])
     return [None] * len(changes)
 
 
@@ -342,6 +348,7 @@ _HANDLERS: dict[type, Any] = {
     Replay: BatchWriter.replay,
     RecordHandset: BatchWriter.record_handset,
     DropOwed: BatchWriter.drop_owed,
+    RecordAudit: BatchWriter.record_audit,
     PutMedia: BatchWriter.put_media,
     DeleteMedia: BatchWriter.delete_media,
     Prune: BatchWriter.prune,
