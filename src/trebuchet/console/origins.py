@@ -1,24 +1,15 @@
 """Where a request to the console comes from: its own host, its own pages, or somewhere else. Pure."""
 
-import ipaddress
 import re
 from collections.abc import Collection, Mapping, Sequence
+
+from trebuchet.webserver import is_loopback
 
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::([0-9]{1,5}))?")
 _ORIGIN = re.compile(r"(https?)://([^/?#@\\\s]+)", re.IGNORECASE)
 _PORTS = {"http": "80", "https": "443"}
 
 Headers = Mapping[str, Sequence[str]]  # name in small letters → its values
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address to listen on can be reached from this machine only."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def host_allowed(headers: Headers, allowed: Collection[str], *, loopback: bool) -> bool:
