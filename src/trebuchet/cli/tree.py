@@ -28,6 +28,7 @@ MODULES = {
     "links": "links",
     "status": "operations",
     "audit": "operations",
+    "users": "users",
     "simulate": "simulate",
     "check": "configuration",
     "settings": "configuration",

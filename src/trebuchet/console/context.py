@@ -1,21 +1,13 @@
 """What the pages need of the gateway, handed to them by the composition root."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from trebuchet.admin.context import AdminContext
+from trebuchet.console.attempts import LoginAttempts
+from trebuchet.console.guard import GuardRules
 from trebuchet.console.history import History
 from trebuchet.simulator.network import SimulatedNetwork
-
-
-@dataclass(frozen=True)
-class Person:
-    """Who asks. Without a login everybody is an admin without a name."""
-
-    name: str = ""
-    role: str = "admin"  # viewer, operator or admin
-    sees_text: bool = True  # what messages say
-    csrf: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -23,5 +15,6 @@ class ConsoleContext:
     admin: AdminContext
     network: SimulatedNetwork | None  # None: no simulated handsets
     history: History
-    login_needed: bool  # false: only this machine can reach the console
+    rules: GuardRules
+    attempts: LoginAttempts
     base_url: Callable[[], str]

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from trebuchet.admin.answers import problem_answer
 from trebuchet.api.problems import Problem
 from trebuchet.console import origins, rights, sessions
-from trebuchet.console.context import Person
+from trebuchet.console.person import Person
 from trebuchet.model.account import Role, User
 
 FORM_MAX = 262_144  # octets of a form that is read for its token

@@ -8,10 +8,11 @@ import asyncio
 import base64
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
 
 PASSWORD_MAX = 1024  # characters
 PASSWORD_MIN = 8
@@ -32,12 +33,22 @@ class Passwords:
     """Hashes and verifies; at most `at_once` at a time while `waiting_max` wait. Must be closed."""
 
     def __init__(
-        self, hasher: PasswordHasher | None = None, *, at_once: int = 2, waiting_max: int = 8
+        self, hasher: "PasswordHasher | None" = None, *, at_once: int = 2, waiting_max: int = 8
     ) -> None:
-        self._hasher = hasher or PasswordHasher()
-        self._nobody = _hash_of_nobody(self._hasher)
+        self._given = hasher
         self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="passwords")
         self._room = at_once + waiting_max
+
+    @cached_property
+    def _hasher(self) -> "PasswordHasher":
+        # Start-up: the first login waits for it, and no message.
+        from argon2 import PasswordHasher  # noqa: PLC0415
+
+        return self._given or PasswordHasher()
+
+    @cached_property
+    def _nobody(self) -> str:
+        return _hash_of_nobody(self._hasher)
 
     def close(self) -> None:
         """Stop after those under way. May be called twice."""
@@ -54,6 +65,8 @@ class Passwords:
         return await self._run(lambda: self._verify(password, stored))
 
     def _verify(self, password: str, stored: str | None) -> Verdict:
+        from argon2.exceptions import InvalidHashError, VerificationError  # noqa: PLC0415
+
         try:
             self._hasher.verify(stored or self._nobody, password[:PASSWORD_MAX])
         except (VerificationError, InvalidHashError):
@@ -74,7 +87,7 @@ class Passwords:
             self._room += 1
 
 
-def _hash_of_nobody(hasher: PasswordHasher) -> str:
+def _hash_of_nobody(hasher: "PasswordHasher") -> str:
     """A hash with the hasher's parameters that no password is known to have."""
     salt, digest = (
         base64.b64encode(bytes(octets)).decode().rstrip("=") for octets in (hasher.salt_len, hasher.hash_len)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from argon2 import PasswordHasher
 
-from trebuchet.console.passwords import PASSWORD_MAX, Busy, Passwords
+from trebuchet.admin.passwords import PASSWORD_MAX, Busy, Passwords
 
 pytestmark = pytest.mark.anyio
 
