@@ -4,9 +4,10 @@ import asyncio
 import os
 import random
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from ipaddress import ip_network
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,9 @@ from trebuchet.admin.answers import problem_answer
 from trebuchet.admin.app import BearerGuard
 from trebuchet.admin.context import AdminContext, LinkStatus
 from trebuchet.admin.passwords import Passwords
+from trebuchet.admin.resources import Admin
 from trebuchet.admin.secrets import new_secret
+from trebuchet.admin.users import Users
 from trebuchet.api import app as api
 from trebuchet.api import problems
 from trebuchet.api.create import CreateMessage
@@ -58,7 +61,8 @@ from trebuchet.outbox.backoff import Schedule
 from trebuchet.outbox.committer import Committer, Spacing
 from trebuchet.outbox.pacing import Limit, Pacing
 from trebuchet.receipts import Receipts
-from trebuchet.settings import Settings
+from trebuchet.settings import Settings, value_text
+from trebuchet.settings.rows import rows as setting_rows
 from trebuchet.simulator import api as simulator_api
 from trebuchet.simulator.network import SimulatedNetwork
 from trebuchet.storage import open_store
@@ -113,6 +117,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Path
     demo: bool = False
     callback_url: str | None = None
+    sources: Mapping[str, str] = {}  # where the value of each setting came from, if not from its default
 
 
 class Gateway:
@@ -517,7 +522,8 @@ class Gateway:
             simulator=self.network is not None,
             queued=lambda: self.acceptor.queued,
         )
-        more: list[BaseRoute] = [Mount("/admin/v1", app=admin.build(context))]
+        records = Admin(context)
+        more: list[BaseRoute] = [Mount("/admin/v1", app=admin.build(context, records))]
         if self.network is not None:
             routes = simulator_api.routes(self.network, self.clock)
             if not is_loopback(self.settings.server.host):
@@ -526,10 +532,10 @@ class Gateway:
                 routes = [Route(r.path, guard(r.app), methods=r.methods) for r in routes]
             more += routes
         if self.settings.console.enabled:
-            more.append(ConsoleRoute(console.build(self._console(context))))
+            more.append(ConsoleRoute(console.build(self._console(context, records))))
         return more
 
-    def _console(self, context: AdminContext) -> ConsoleContext:
+    def _console(self, context: AdminContext, records: Admin) -> ConsoleContext:
         history = self.history = History(self.clock, self.telemetry.counts)
         history.start()
         return ConsoleContext(
@@ -546,8 +552,24 @@ class Gateway:
                 viewers_see_text=self.settings.console.viewers_see_text,
             ),
             attempts=LoginAttempts(),
+            records=records,
+            users=Users(records),
+            settings=self._settings_shown,
             base_url=lambda: self.base_url,
         )
+
+    def _settings_shown(self) -> list[dict[str, str]]:
+        return [
+            {
+                "name": row.name,
+                "value": value_text(attrgetter(row.name)(self.settings)),
+                "default": value_text(row.default),
+                "source": self.options.sources.get(row.name, "default"),
+                "description": row.description,
+                "environment": row.environment,
+            }
+            for row in setting_rows()
+        ]
 
     def _links(self) -> list[LinkStatus]:
         return [

@@ -8,7 +8,19 @@ from support.gateway import Gateway
 
 pytestmark = [pytest.mark.anyio, pytest.mark.node]
 
-PAGES = ["/", "/messages", "/messages/{id}", "/messages?state=FAILED"]
+PAGES = [
+    "/",
+    "/messages",
+    "/messages/{id}",
+    "/messages?state=FAILED",
+    "/set-up/accounts",
+    "/set-up/accounts/edit?key=u-demo",
+    "/set-up/carriers/new?kind=smpp",
+    "/set-up/routes?try=%2B12025550123",
+    "/set-up/users",
+    "/set-up/audit",
+    "/set-up/settings",
+]
 SCREENS = {
     "wide light": (1400, 900, "light"),
     "wide dark": (1400, 900, "dark"),

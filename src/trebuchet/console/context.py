@@ -1,9 +1,11 @@
 """What the pages need of the gateway, handed to them by the composition root."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from trebuchet.admin.context import AdminContext
+from trebuchet.admin.resources import Admin
+from trebuchet.admin.users import Users
 from trebuchet.console.attempts import LoginAttempts
 from trebuchet.console.guard import GuardRules
 from trebuchet.console.history import History
@@ -18,3 +20,8 @@ class ConsoleContext:
     rules: GuardRules
     attempts: LoginAttempts
     base_url: Callable[[], str]
+    records: Admin
+    users: Users
+    settings: Callable[
+        [], Sequence[Mapping[str, str]]
+    ]  # name, value, default, source and description of each
