@@ -1,6 +1,6 @@
 """What people fill in: forms with bounds, read once."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 import msgspec
@@ -57,3 +57,8 @@ async def read(request: Request, *, octets_max: int = FORM_MAX, files_max: int =
             octets = await value.read()
             uploads.setdefault(name, []).append(Upload(file_name, value.content_type or "", octets))
     return Form(fields, uploads)
+
+
+async def octets_of(file: Upload) -> AsyncIterator[bytes]:
+    """A file as whoever keeps it reads it."""
+    yield file.octets
