@@ -21,6 +21,7 @@ from trebuchet.admin import openapi as admin_openapi
 from trebuchet.admin.answers import problem_answer
 from trebuchet.admin.app import BearerGuard
 from trebuchet.admin.context import AdminContext, LinkStatus
+from trebuchet.admin.passwords import Passwords
 from trebuchet.admin.secrets import new_secret
 from trebuchet.api import app as api
 from trebuchet.api import problems
@@ -35,7 +36,9 @@ from trebuchet.carriers.status import BindReport, BindState, Observable
 from trebuchet.clock import Clock, Ids, SystemClock
 from trebuchet.console import app as console
 from trebuchet.console.app import ConsoleRoute
+from trebuchet.console.attempts import LoginAttempts
 from trebuchet.console.context import ConsoleContext
+from trebuchet.console.guard import GuardRules
 from trebuchet.console.history import History
 from trebuchet.dispatch import Policy
 from trebuchet.feed import Feed
@@ -47,9 +50,10 @@ from trebuchet.media.fetch import Fetcher
 from trebuchet.media.hold import MediaStage
 from trebuchet.media.library import MediaLibrary, MediaSettings
 from trebuchet.media.workers import ImageWorkers
-from trebuchet.model.account import Carrier, Directory, InDoubt
+from trebuchet.model.account import Carrier, Directory, InDoubt, Role, User
 from trebuchet.model.events import Announcement
 from trebuchet.model.message import Message
+from trebuchet.model.owed import OwedMail
 from trebuchet.outbox.backoff import Schedule
 from trebuchet.outbox.committer import Committer, Spacing
 from trebuchet.outbox.pacing import Limit, Pacing
@@ -58,7 +62,7 @@ from trebuchet.settings import Settings
 from trebuchet.simulator import api as simulator_api
 from trebuchet.simulator.network import SimulatedNetwork
 from trebuchet.storage import open_store
-from trebuchet.storage.base import Create, DueWork, HandsetMessage, RecordHandset, Store
+from trebuchet.storage.base import Create, DropOwed, DueWork, HandsetMessage, RecordHandset, Store
 from trebuchet.supervisor import Supervisor
 from trebuchet.telemetry import Telemetry
 from trebuchet.webclient import AddressRules, WebClient
@@ -69,6 +73,7 @@ if TYPE_CHECKING:
 
 # What a busy gateway's answers may wait so that commits are shared; 100 changes are the lives of twenty messages.
 _SPACING = Spacing(least_s=0.003, most_s=0.020, quiet_s=0.001, enough=100)
+FIRST_PERSON = "admin"  # who may log in to the console after the first start
 DEMO_ADMIN_TOKEN = "admin-demo"  # noqa: S105  # documented and fixed: `serve --demo` is for tests
 
 
@@ -95,6 +100,8 @@ class Ready(msgspec.Struct, frozen=True):
     numbers: tuple[str, ...]
     simulator: bool
     loopback_callbacks: bool
+    console: bool = True  # whether it is served
+    console_password: str | None = None  # of FIRST_PERSON, if made in this start
 
     def __repr__(self) -> str:
         return f"Ready(base_url={self.base_url!r}, account_id={self.account_id!r})"
@@ -134,6 +141,8 @@ class Gateway:
         self._smsc: Smsc | None = None
         self._smsc_port = 0
         self.history: History | None = None
+        self.passwords = Passwords()
+        self._console_password: str | None = None
 
     # ---- building, in the order of the path ----
 
@@ -152,6 +161,7 @@ class Gateway:
         self.ids = Ids()
         self.directory = await self.store.directory()
         first = await self._first_run()
+        await self._first_person()
         self._build_path()
         await self._resume()
         sock = listen(settings.server.host, settings.server.port)
@@ -284,6 +294,7 @@ class Gateway:
             self.library.held_files,
             self.images,
             lambda number: number in self.directory.numbers,
+            StoredDebts(self.committer, self.store),
         )
         return build_link(self._seen_by_link(carrier), reports, surroundings)
 
@@ -321,6 +332,7 @@ class Gateway:
             retention=Retention(
                 messages_d=retention.messages_d,
                 attempts_d=retention.attempts_d,
+                audit_d=retention.audit_d,
                 batch=retention.batch,
             ),
             announce=self.callbacks.announce,
@@ -395,6 +407,19 @@ class Gateway:
             ),
         )
         return first
+
+    async def _first_person(self) -> None:
+        """Whoever can reach this gateway from elsewhere must log in, so there must be somebody who can."""
+        settings = self.settings
+        if not settings.console.enabled or is_loopback(settings.server.host) or self.directory.users:
+            return
+        self._console_password = new_secret(os.urandom)
+        password_hash = await self.passwords.hash(self._console_password)
+        now_ms = self.clock.now_ms()
+        await self.committer.add(
+            Create(User(name=FIRST_PERSON, role=Role.ADMIN, password_hash=password_hash, created_ms=now_ms))
+        )
+        self.directory = await self.store.directory()
 
     # ---- glue between the parts ----
 
@@ -483,6 +508,7 @@ class Gateway:
             telemetry=self.telemetry,
             random_bytes=os.urandom,
             safe_to_repeat={name for name, kind in CARRIERS.items() if kind.safe_to_repeat},
+            passwords=self.passwords,
             carrier_kinds={kind: partial(check_settings, kind) for kind in CARRIERS},
             admin_token=self.admin_token,
             started_ms=self.started_ms,
@@ -499,7 +525,7 @@ class Gateway:
                 guard = partial(BearerGuard, token=self.admin_token)
                 routes = [Route(r.path, guard(r.app), methods=r.methods) for r in routes]
             more += routes
-        if is_loopback(self.settings.server.host):  # it asks nobody who they are
+        if self.settings.console.enabled:
             more.append(ConsoleRoute(console.build(self._console(context, create))))
         return more
 
@@ -512,7 +538,16 @@ class Gateway:
             history=history,
             library=self.library,
             submit=create.send,
-            login_needed=not is_loopback(self.settings.server.host),
+            rules=GuardRules(
+                login_needed=not is_loopback(self.settings.server.host),
+                users=lambda: self.directory.users,
+                now_ms=self.clock.now_ms,
+                secret=new_secret(os.urandom),
+                allowed_hosts=self.settings.console.allowed_hosts,
+                session_ms=self.settings.console.session_h * 3_600_000,
+                viewers_see_text=self.settings.console.viewers_see_text,
+            ),
+            attempts=LoginAttempts(),
             base_url=lambda: self.base_url,
         )
 
@@ -595,6 +630,8 @@ class Gateway:
             numbers=tuple(first.numbers) if first else (),
             simulator=self.network is not None,
             loopback_callbacks=self.loopback_callbacks,
+            console=self.settings.console.enabled,
+            console_password=self._console_password,
         )
 
     # ---- stopping, in reverse ----
@@ -619,6 +656,7 @@ class Gateway:
         await self.housekeeping.close()
         await self.committer.close()
         await self.store.close()
+        self.passwords.close()
 
 
 class StoredLedger:
@@ -633,6 +671,21 @@ class StoredLedger:
 
     async def tail(self, since_ms: int, limit: int) -> list[HandsetMessage]:
         return await self._store.handset_tail(since_ms, limit)
+
+
+class StoredDebts:
+    """What peers are owed, kept in a database."""
+
+    def __init__(self, committer: Committer, store: Store) -> None:
+        self._committer = committer
+        self._store = store
+
+    async def of(self, carrier_id: str, limit: int) -> list[OwedMail]:
+        return await self._store.owed_mails(carrier_id, limit)
+
+    def drop(self, ids: Sequence[str]) -> None:
+        # What fails is told again after the next start, which changes nothing for the peer.
+        self._committer.put(DropOwed(ids), lambda _: None)
 
 
 def write_private(path: Path, content: bytes) -> None:

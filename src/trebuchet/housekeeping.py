@@ -20,6 +20,7 @@ _HOURLY_MS = 3_600_000
 _DAY_MS = 86_400_000
 _PARKED_KEEP_MS = 7 * _DAY_MS  # unmatched receipts stay listable for a week
 _HELD_KEEP_MS = 2 * _DAY_MS  # the files of messages that have reached their end, for `trebuchet show`
+_OWED_KEEP_MS = 2 * _DAY_MS  # whoever owes them gives up after a day
 _BATCH = 500
 
 
@@ -28,6 +29,7 @@ class Retention(msgspec.Struct, frozen=True):
 
     messages_d: int  # finished messages
     attempts_d: int  # callback attempts and PDUs
+    audit_d: int  # the log of who changed what
     batch: int
 
 
@@ -108,8 +110,10 @@ class Housekeeping:
             "attempts": self._retention.attempts_d * _DAY_MS,
             "pdus": self._retention.attempts_d * _DAY_MS,
             "handset_messages": self._retention.messages_d * _DAY_MS,
+            "audit": self._retention.audit_d * _DAY_MS,
             "parked_receipts": _PARKED_KEEP_MS,
             "held_media": _HELD_KEEP_MS,
+            "owed_mails": _OWED_KEEP_MS,
         }
         for what, age_ms in ages.items():
             if age_ms:

@@ -370,6 +370,7 @@ class Inbound:
             idempotency=_repeat_key(part, number, now_ms),
             media=objects,
             contents=[content for _, content in files],
+            owed=[mail for owed_by, mail in part.owed if owed_by == number.number],
         )
 
     def _action(self, part: InboundPart, number: Number, directory: Directory) -> KeywordAction:

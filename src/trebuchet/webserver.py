@@ -1,6 +1,7 @@
 """The HTTP server: uvicorn in our event loop, without its signal handlers."""
 
 import asyncio
+import ipaddress
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -118,4 +119,10 @@ def url_of(host: str, sock: socket.socket) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
+    """Whether an address to listen on can be reached from this machine only."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from contract.stories import deliveries, message
+from support.debts import MemoryDebts
 from support.mm4_pair import settings_of
 from support.pictures import encoded, photo
 from support.ports import free_port
@@ -226,7 +227,9 @@ def surroundings(clock: ManualClock, images: ImageWorkers) -> Surroundings:
     async def held_files(_: str) -> list[File]:
         return [File("a.png", "image/png", PICTURE)]
 
-    return Surroundings(clock, None, Telemetry(), held_files, images, lambda number: number == OURS)
+    return Surroundings(
+        clock, None, Telemetry(), held_files, images, lambda number: number == OURS, MemoryDebts()
+    )
 
 
 @asynccontextmanager

@@ -30,6 +30,7 @@ from contract.stories import (
 )
 from trebuchet.errors import IdempotencyMismatch, StorageError, StorageUnavailable
 from trebuchet.model.account import Account
+from trebuchet.model.audit import AuditEntry
 from trebuchet.model.events import CallbackItem, EventType, event_id
 from trebuchet.model.message import GROUP, Delivery, Kind, Message
 from trebuchet.model.receipt import Receipt, ReceiptState
@@ -45,6 +46,7 @@ from trebuchet.storage.base import (
     IdempotencyKey,
     Life,
     Prune,
+    RecordAudit,
     RecordHandset,
     RecordReceipt,
     Replay,
@@ -998,6 +1000,7 @@ async def test_unfinished_messages_are_never_deleted(store: Store, stage: str) -
         ("attempts", SettleCallback("x", attempt(event_id(message().id, 0, EventType.FAILED)))),
         ("idempotency", keyed(message(-DAY))),
         ("parked_receipts", RecordReceipt(receipt("x", at_ms=T0))),
+        ("audit", RecordAudit([AuditEntry(f"{T0}-1", T0, "ann", "log in", "user ann")])),
         (
             "handset_messages",
             RecordHandset([HandsetMessage(f"{T0}-1", TO, FROM, "mt", "hi", (), (), "r", "delivered", T0)]),

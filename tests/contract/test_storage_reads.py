@@ -39,7 +39,9 @@ from trebuchet.model.account import (
     NumberKind,
     OptOut,
     Profile,
+    Role,
     Route,
+    User,
 )
 from trebuchet.model.events import CallbackItem, EventType, event_id
 from trebuchet.model.message import Kind, Message
@@ -96,6 +98,7 @@ CARRIER_RECORD = Carrier(
     created_ms=T0,
 )
 ROUTE = Route(id="r-1", carrier_id=CARRIER, prefix="+1", kind="mms", priority=5, created_ms=T0)
+USER = User(name="ann", role=Role.OPERATOR, password_hash="$argon2id$x", created_ms=T0)
 OPT_OUT = OptOut(number=FROM, handset=TO, created_ms=T0)
 RECORDS: tuple[Record, ...] = (
     ACCOUNT,
@@ -105,6 +108,7 @@ RECORDS: tuple[Record, ...] = (
     CARRIER_RECORD,
     ROUTE,
     OPT_OUT,
+    USER,
 )
 
 
@@ -116,6 +120,7 @@ def listed(directory: Directory) -> set[str]:
         *directory.numbers.values(),
         *directory.carriers.values(),
         *directory.routes,
+        *directory.users.values(),
     ]
     return {str(record) for record in records} | {*directory.credentials, *map(str, directory.opt_outs)}
 
@@ -217,6 +222,7 @@ async def test_a_change_replaces_all_fields(store: Store, record: Record) -> Non
         *directory.numbers.values(),
         *directory.carriers.values(),
         *directory.routes,
+        *directory.users.values(),
     ]
     expected = [record if type(record) is type(r) else r for r in RECORDS if not isinstance(r, OptOut)]
     assert changed == expected

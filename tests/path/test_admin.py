@@ -229,6 +229,28 @@ async def test_a_record_is_created_listed_changed_and_deleted(
     assert not [item for item in await listed(gateway, f"/{path}") if key in item.values()]
 
 
+async def test_every_change_is_in_the_audit_log_and_no_refused_one(gateway: Gateway) -> None:
+    """Newest first, page by page, with the names of changed fields and not their values."""
+    route = {"id": "audited", "carrier_id": "simulator", "prefix": "+99"}
+    assert (await gateway.admin("POST", "/routes", route)).status == 201
+    assert (await gateway.admin("POST", "/routes", route)).status == 409
+    assert (await gateway.admin("PATCH", "/routes/audited", {"prefix": "+98", "priority": 100})).status == 200
+    assert (await gateway.admin("DELETE", "/routes/audited")).status == 204
+    log = (await gateway.admin("GET", "/audit")).json["items"]
+    mine = [entry for entry in log if entry["target"] == "route audited"]
+    # Those of one millisecond have no order.
+    assert sorted((entry["who"], entry["action"], entry["detail"]) for entry in mine) == [
+        ("admin token", "change", "prefix"),
+        ("admin token", "create", ""),
+        ("admin token", "remove", ""),
+    ]
+    times = [entry["at_ms"] for entry in log]
+    assert times == sorted(times, reverse=True)
+    first = (await gateway.admin("GET", "/audit?limit=1")).json
+    assert (first["items"], first["next"]) == (log[:1], log[0]["id"])
+    assert (await gateway.admin("GET", f"/audit?limit=1&before={first['next']}")).json["items"] == log[1:2]
+
+
 REFUSED = [
     # Unknown fields, with the closest known name.
     ("POST", "/accounts", {"nam": "x"}, "nam", "did you mean 'name'?"),

@@ -30,6 +30,7 @@ from contract.stories import (
 )
 from trebuchet.admin import app, openapi
 from trebuchet.admin.context import AdminContext, LinkStatus
+from trebuchet.admin.passwords import Passwords
 from trebuchet.api.openapi import document
 from trebuchet.clock import ManualClock
 from trebuchet.errors import StorageUnavailable
@@ -89,6 +90,7 @@ class World:
             random_bytes=_counted(),
             safe_to_repeat=(),
             carrier_kinds={"simulator": _check_settings},
+            passwords=Passwords(),
             admin_token=TOKEN,
             started_ms=T0 - HOUR,
             version="1.2.3",

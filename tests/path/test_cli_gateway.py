@@ -536,6 +536,18 @@ async def test_the_configuration_is_checked_beside_a_running_gateway(desk: Desk,
     assert (await desk.gateway.send()).status == 202
 
 
+async def test_the_audit_log_is_listed(desk: Desk) -> None:
+    """A change of a record is its first line; more are announced where `--limit` leaves some out."""
+    await desk.good("opt-outs", "create", "+12345678901", "+12345679999")
+    await desk.good("opt-outs", "delete", "+12345678901", "+12345679999")
+    shown = await desk.good("audit", "--limit", "1")
+    assert "opt-out +12345678901 / +12345679999" in shown.out
+    assert "there are more" in shown.err
+    listed = (await desk.good("audit", "--json")).lines
+    actions = {entry["action"] for entry in listed if entry["target"].endswith("/ +12345679999")}
+    assert actions == {"create", "remove"}
+
+
 async def test_where_no_gateway_answers_it_says_how_to_start_one(desk: Desk) -> None:
     """Exit code 3, at once, whether it follows or asks."""
     nowhere = {"TREBUCHET_URL": "http://127.0.0.1:1"}

@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from lxml import html
@@ -28,6 +29,12 @@ async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gat
 
 async def get(gateway: Gateway, path: str, **headers: str) -> Answer:
     return await request("GET", gateway.url + path, headers=headers)
+
+
+async def post(gateway: Gateway, path: str, **fields: str) -> Answer:
+    """As a page of the console does."""
+    headers = {"Origin": gateway.url, "Content-Type": "application/x-www-form-urlencoded"}
+    return await request("POST", gateway.url + path, body=urlencode(fields).encode(), headers=headers)
 
 
 async def page(gateway: Gateway, path: str) -> Any:
@@ -208,9 +215,14 @@ async def test_older_messages_follow_page_by_page(gateway: Gateway) -> None:
 async def test_replayed_callbacks_go_back_into_the_queue(gateway: Gateway) -> None:
     message_id = (await gateway.send("again")).json["id"]
     await final(gateway, message_id)
-    answer = await request("POST", f"{gateway.url}/messages/{message_id}/replay", body=b"")
+    form = (await page(gateway, f"/messages/{message_id}")).xpath("//form[contains(@action, '/replay')]")[0]
+    answer = await post(gateway, form.get("action"), _csrf=form.fields["_csrf"])
     assert (answer.status, answer.headers["location"]) == (303, f"/messages/{message_id}#callbacks")
+    refused = await post(gateway, form.get("action"), _csrf="0" * 64)
+    assert refused.status == 403
 
 
-async def test_a_wrong_method_is_refused_in_words(gateway: Gateway) -> None:
-    assert (await request("DELETE", f"{gateway.url}/messages", body=b"")).status == 405
+async def test_what_no_page_does_is_refused(gateway: Gateway) -> None:
+    """Also from a page of ours."""
+    answer = await request("DELETE", f"{gateway.url}/", body=b"", headers={"Origin": gateway.url})
+    assert answer.status == 403

@@ -81,9 +81,9 @@ async def test_the_sender_may_die_at_any_arrow(change: str, moment: str, tmp_pat
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize("change", ["Accept", "SettleCallback"])
+@pytest.mark.parametrize("change", ["Accept", "DropOwed", "SettleCallback"])
 async def test_the_receiver_may_die_at_any_arrow(change: str, moment: str, tmp_path: Path) -> None:
-    """The peer repeats what was not answered 250; what was, is called back."""
+    """The peer repeats what was not answered 250; what was, is called back, and reported."""
     accepted: dict[str, str] = {}
     async with two_gateways(tmp_path) as (near, far):
         picture = await upload(near.gateway)
@@ -99,3 +99,19 @@ async def test_the_receiver_may_die_at_any_arrow(change: str, moment: str, tmp_p
         await far.catcher.wait_for(all_received, timeout_s=60)
         ids = {event["message"]["text"]: event["message"]["id"] for event in far.catcher.events()}
         assert len({event["message"]["id"] for event in far.catcher.events()}) == len(ids), "no doubles"
+        await near.catcher.wait_for(lambda _: delivered(near) >= accepted.keys(), timeout_s=60)
+
+
+async def test_reports_are_owed_until_the_sender_can_take_them(tmp_path: Path) -> None:
+    """The sender dies as soon as its forwards are answered, the receiver after it: the reports come all the same."""
+    accepted: dict[str, str] = {}
+    async with two_gateways(tmp_path) as (near, far):
+        picture = await upload(far.gateway)
+        await crash(near, tmp_path / "near", "Settle", "after", 3)
+        await send_pictures(near.gateway, picture, "first", accepted)
+        async with asyncio.timeout(30):
+            assert await near.gateway.ended() == -9
+        await far.gateway.kill()
+        await far.gateway.start()
+        await near.gateway.start()
+        await near.catcher.wait_for(lambda _: delivered(near) >= accepted.keys(), timeout_s=60)

@@ -61,7 +61,7 @@ class House:
             clock=self.clock,
             store=store,
             committer=Committer(store, batch_max=100, observe=lambda size, seconds: None),
-            retention=retention or Retention(messages_d=14, attempts_d=7, batch=100),
+            retention=retention or Retention(messages_d=14, attempts_d=7, audit_d=365, batch=100),
             announce=self.announced.extend,
             released=self.released.append,
             sweep_media=self._sweep_media,
@@ -146,6 +146,7 @@ async def test_retention_deletes_what_is_older() -> None:
         Prune("attempts", T0 - 7 * DAY, 100),
         Prune("pdus", T0 - 7 * DAY, 100),
         Prune("handset_messages", T0 - 14 * DAY, 100),
+        Prune("audit", T0 - 365 * DAY, 100),
         Prune("parked_receipts", T0 - 7 * DAY, 100),
         Prune("held_media", T0 - 2 * DAY, 100),
         Prune("idempotency", T0, 100),
@@ -155,7 +156,7 @@ async def test_retention_deletes_what_is_older() -> None:
 
 async def test_retention_may_be_off() -> None:
     """0 days keep messages and attempts for ever; what has no further use is deleted all the same."""
-    house = House(Retention(messages_d=0, attempts_d=0, batch=100))
+    house = House(Retention(messages_d=0, attempts_d=0, audit_d=0, batch=100))
     await house.housekeeping.prune()
     assert [change.what for change in house.changes if isinstance(change, Prune)] == [
         "parked_receipts",

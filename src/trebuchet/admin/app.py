@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from trebuchet.admin import links, operations, resources
+from trebuchet.admin import links, operations, resources, users
 from trebuchet.admin.answers import problem_answer
 from trebuchet.admin.context import AdminContext
 from trebuchet.api import problems
@@ -22,11 +22,18 @@ from trebuchet.telemetry import Telemetry
 def build(context: AdminContext) -> Starlette:
     """The application to mount at /admin/v1."""
 
+    records = resources.Admin(context)
+
     async def known(request: Request, error: Exception) -> Response:
         return problem_answer(_problem(error, request, context))
 
     return Starlette(
-        routes=[*resources.routes(context), *operations.routes(context), *links.routes(context)],
+        routes=[
+            *resources.routes(records),
+            *users.routes(records),
+            *operations.routes(context),
+            *links.routes(context),
+        ],
         middleware=[
             Middleware(BearerGuard, token=context.admin_token),
             Middleware(LastDefence, telemetry=context.telemetry),

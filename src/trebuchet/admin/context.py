@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from trebuchet.admin.passwords import Passwords
 from trebuchet.clock import Clock
 from trebuchet.feed import Feed
 from trebuchet.model.account import Directory
@@ -40,6 +41,7 @@ class AdminContext:
     random_bytes: Callable[[int], bytes]
     safe_to_repeat: Collection[str]  # kinds whose carriers know a repeated submit by its id
     carrier_kinds: Mapping[str, Callable[[dict[str, Any]], None]]  # each raises ValueError for wrong settings
+    passwords: Passwords
     admin_token: str = field(repr=False)
     started_ms: int
     version: str

@@ -20,8 +20,10 @@ from trebuchet.admin.schemas import (
     shown_record,
     struct_of,
 )
+from trebuchet.admin.users import NewUser, UserFields
 from trebuchet.carriers.status import BindReport
-from trebuchet.model.account import Credential
+from trebuchet.model.account import Credential, Role
+from trebuchet.model.audit import AuditEntry
 from trebuchet.model.events import Attempt, CallbackItem, Event
 from trebuchet.model.message import Delivery, Message, Segment
 from trebuchet.model.receipt import Receipt
@@ -44,7 +46,7 @@ def paths() -> Object:
     found: Object = {}
     for resource in RESOURCES:
         found |= _resource_paths(resource)
-    found |= _carrier_paths() | _credential_paths() | _operation_paths()
+    found |= _carrier_paths() | _credential_paths() | _user_paths() | _operation_paths()
     return {PREFIX + path: item for path, item in found.items()}
 
 
@@ -131,6 +133,32 @@ def _credential_paths() -> Object:
     }
 
 
+def _user_paths() -> Object:
+    user = object_of({"name": STRING, "role": {"enum": [role.value for role in Role]}, "created_ms": COUNT})
+    return {
+        "/users": {
+            "get": _list("listUsers", "List the people who may log in to the console", user),
+            "post": _operation(
+                "createUser", "Let somebody in", {"201": user}, body=body_of(NewUser, ()), conflict=True
+            ),
+        },
+        "/users/{name}": {
+            "parameters": [_path_parameter("name")],
+            "patch": _operation(
+                "changeUser",
+                "Give a person another role or password, which ends their sessions",
+                {"200": user},
+                body=body_of(UserFields, ()),
+                missing=True,
+                conflict=True,
+            ),
+            "delete": _operation(
+                "deleteUser", "Let somebody in no longer", {"204": None}, missing=True, conflict=True
+            ),
+        },
+    }
+
+
 # ---- operation ----
 
 
@@ -186,6 +214,14 @@ def _operation_paths() -> Object:
                     _query("text", BOOLEAN, "Whether to show what they quote of texts, and octets."),
                     _LIMIT,
                 ],
+            )
+        },
+        "/audit": {
+            "get": _operation(
+                "listAudit",
+                "List what was changed by whom, newest first",
+                {"200": _page(struct_of(AuditEntry), {})},
+                parameters=[_query("before", STRING, "Only entries before the one with this id."), _LIMIT],
             )
         },
         "/queues": {

@@ -22,6 +22,7 @@ from trebuchet.clock import iso_ms
 from trebuchet.feed import Entry, Feed, Watch
 from trebuchet.model.account import Directory
 from trebuchet.model.address import normalise_sender
+from trebuchet.model.audit import AuditEntry
 from trebuchet.model.events import Event
 from trebuchet.model.message import Pdu
 from trebuchet.model.receipt import Receipt
@@ -121,6 +122,15 @@ class Operations:
         receipts = await self.context.store.unmatched_receipts(ask.limit(given), given.get("carrier"))
         with_text = ask.flag(given, "text")
         return answer({"items": [receipt_shown(receipt, with_text=with_text) for receipt in receipts]})
+
+    async def audit(self, request: Request) -> Response:
+        given = ask.query(request, "limit", "before")
+        most = ask.limit(given)
+        found = await self.context.store.audit(most + 1, given.get("before", ""))
+        more = {"next": found[most - 1].id} if len(found) > most else {}
+        fields = AuditEntry.__struct_fields__
+        items = [{name: getattr(entry, name) for name in fields} for entry in found[:most]]
+        return answer({"items": items, **more})
 
     async def queues(self, request: Request) -> Response:
         ask.query(request)
@@ -370,6 +380,7 @@ def routes(context: AdminContext) -> list[Route]:
         route("/callbacks", GET=operations.callbacks),
         route("/callbacks/replay", POST=operations.replay),
         route("/receipts/unmatched", GET=operations.unmatched_receipts),
+        route("/audit", GET=operations.audit),
         route("/queues", GET=operations.queues),
         route("/status", GET=operations.status),
         route("/feed", GET=operations.feed),

@@ -194,6 +194,7 @@ def shown(record: Any) -> dict[str, Any]:
     """A record without its secrets, which are only said to be set or not."""
     values: dict[str, Any] = msgspec.to_builtins({n: getattr(record, n) for n in record.__struct_fields__})
     values.pop("secret_sha256", None)
+    values.pop("password_hash", None)
     if isinstance(record, Carrier):
         values["settings"] = shown_settings(record.kind, values["settings"])
     for secret in SECRETS:

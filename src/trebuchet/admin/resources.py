@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from trebuchet.admin import requests as ask
 from trebuchet.admin.answers import answer, no_content
+from trebuchet.admin.audit import ADMIN_TOKEN, audited
 from trebuchet.admin.context import AdminContext
 from trebuchet.admin.records import (
     ACCOUNTS,
@@ -40,11 +41,22 @@ class Admin:
 
     def __init__(self, context: AdminContext) -> None:
         self.context = context
-        self._turn = asyncio.Lock()
+        self.turn = asyncio.Lock()
 
-    async def _save(self, *changes: Create | Change | Remove) -> None:
-        """Write and show the change everywhere. Raises the error of the first that the store refused."""
-        futures = [self.context.write(change) for change in changes]
+    async def save(
+        self, *changes: Create | Change | Remove, before: Record | None = None, who: str | None = None
+    ) -> None:
+        """Write the changes with their entries in the audit log, and show them everywhere.
+
+        Raises the error of the first that the store refused.
+        """
+        now_ms, random_bytes = self.context.clock.now_ms(), self.context.random_bytes
+        futures = [
+            self.context.write(
+                audited(change, before, who=who or ADMIN_TOKEN, now_ms=now_ms, random_bytes=random_bytes)
+            )
+            for change in changes
+        ]
         results = await asyncio.gather(*futures, return_exceptions=True)
         await self.context.reload()
         for result in results:
@@ -56,20 +68,20 @@ class Admin:
     def page(self, resource: Resource) -> Handler:
         async def handler(request: Request) -> Response:
             records = resource.all(self.context.directory()).values()
-            return answer(_page(request, records, resource.key_of))
+            return answer(page_of(request, records, resource.key_of))
 
         return handler
 
     def create(self, resource: Resource) -> Handler:
         async def handler(request: Request) -> Response:
             body = await ask.read_json(request, ask.BULK_MAX if resource.bulk else ask.BODY_MAX)
-            async with self._turn:
+            async with self.turn:
                 if resource.bulk and isinstance(body, list):
                     records = await self._new_ones(resource, body)
-                    await self._save(*map(Create, records))
+                    await self.save(*map(Create, records))
                     return answer({"items": list(map(shown, records))}, 201)
                 record, once = new(resource, body, self.context)
-                await self._save(Create(record))
+                await self.save(Create(record))
             return answer({**shown(record), **once}, 201)
 
         return handler
@@ -107,17 +119,18 @@ class Admin:
     def change(self, resource: Resource) -> Handler:
         async def handler(request: Request) -> Response:
             body = await ask.read_json(request)
-            async with self._turn:
-                record, once = changed(resource, self._find(resource, request), body, self.context)
-                await self._save(Change(record))
+            async with self.turn:
+                before = self._find(resource, request)
+                record, once = changed(resource, before, body, self.context)
+                await self.save(Change(record), before=before)
             return answer({**shown(record), **once})
 
         return handler
 
     def delete(self, resource: Resource) -> Handler:
         async def handler(request: Request) -> Response:
-            async with self._turn:
-                await self._save(Remove(self._find(resource, request)))
+            async with self.turn:
+                await self.save(Remove(self._find(resource, request)))
             return no_content()
 
         return handler
@@ -132,10 +145,10 @@ class Admin:
 
     def pause(self, *, paused: bool) -> Handler:
         async def handler(request: Request) -> Response:
-            async with self._turn:
+            async with self.turn:
                 carrier: Carrier = self._find(CARRIERS, request)
-                carrier = msgspec.structs.replace(carrier, paused=paused)
-                await self._save(Change(carrier))
+                before, carrier = carrier, msgspec.structs.replace(carrier, paused=paused)
+                await self.save(Change(carrier), before=before)
             return answer(shown(carrier))
 
         return handler
@@ -143,12 +156,12 @@ class Admin:
     async def list_credentials(self, request: Request) -> Response:
         account: Account = self._find(ACCOUNTS, request)
         return answer(
-            _page(request, self._credentials(account).values(), lambda credential: credential.token)
+            page_of(request, self._credentials(account).values(), lambda credential: credential.token)
         )
 
     async def create_credential(self, request: Request) -> Response:
         fields = ask.read_body_as(await ask.read_json(request), CredentialFields)
-        async with self._turn:
+        async with self.turn:
             account: Account = self._find(ACCOUNTS, request)
             secret = new_secret(self.context.random_bytes)
             credential = Credential(
@@ -158,18 +171,19 @@ class Admin:
                 label=fields.label,
                 created_ms=self.context.clock.now_ms(),
             )
-            await self._save(Create(credential))
+            await self.save(Create(credential))
         return answer({**shown(credential), "secret": secret}, 201)
 
     async def revoke_credential(self, request: Request) -> Response:
-        async with self._turn:
+        async with self.turn:
             account: Account = self._find(ACCOUNTS, request)
             credential = self._credentials(account).get(request.path_params["token"])
             if credential is None:
                 raise not_found(request.url.path, self.context.clock.now_ms())
             if credential.revoked_ms is None:
                 now_ms = self.context.clock.now_ms()
-                await self._save(Change(msgspec.structs.replace(credential, revoked_ms=now_ms)))
+                revoked = msgspec.structs.replace(credential, revoked_ms=now_ms)
+                await self.save(Change(revoked), before=credential)
         return no_content()
 
     def _credentials(self, account: Account) -> dict[str, Credential]:
@@ -179,7 +193,7 @@ class Admin:
         return {credential.token: credential for credential in every if credential.account_id == account.id}
 
 
-def _page(request: Request, records: Iterable[Any], key_of: Callable[[Any], str]) -> dict[str, Any]:
+def page_of(request: Request, records: Iterable[Any], key_of: Callable[[Any], str]) -> dict[str, Any]:
     """The records after the one that the request names, in order of their keys, and where the next page begins."""
     given = ask.query(request, "limit", "after")
     most, after = ask.limit(given), given.get("after", "")
@@ -201,9 +215,8 @@ def _placed(problem: Problem, place: int) -> list[FieldError]:
     ]
 
 
-def routes(context: AdminContext) -> list[Route]:
+def routes(admin: Admin) -> list[Route]:
     """The routes of all records."""
-    admin = Admin(context)
     found: list[Route] = []
     for resource in RESOURCES:
         base = f"/{resource.path}"

@@ -20,6 +20,7 @@ from trebuchet.media.workers import ImageWorkers
 from trebuchet.model.carrierids import IdConversion
 from trebuchet.model.media import Content, HeldMedia
 from trebuchet.model.message import Delivery, Message
+from trebuchet.model.owed import OwedMail
 from trebuchet.model.receipt import Receipt
 from trebuchet.telemetry import Telemetry
 
@@ -131,6 +132,9 @@ class InboundPart(msgspec.Struct, frozen=True, kw_only=True):
     segment_count: int = 1
     encoding: str = "GSM-7"
     carrier_message_id: str = ""
+    owed: tuple[
+        tuple[str, OwedMail], ...
+    ] = ()  # by number of ours: what the peer is to be told once it is stored
     part: Part | None = None  # of a long message: `text` is empty then
 
 
@@ -192,6 +196,18 @@ HeldFiles = Callable[[str], Awaitable[list[File]]]
 """The files that a message holds, by its id, in order. Raises StorageError."""
 
 
+class Debts(Protocol):
+    """The mails that peers are owed and have not taken yet: stored with the message, kept until they are dropped."""
+
+    async def of(self, carrier_id: str, limit: int) -> list[OwedMail]:
+        """The oldest first. Raises StorageError."""
+        ...
+
+    def drop(self, ids: Sequence[str]) -> None:
+        """The peer took them, or will never take them. One that is not dropped after all is told again."""
+        ...
+
+
 class Surroundings(msgspec.Struct, frozen=True):
     """What a link may need besides its settings. `network` is the simulated one, None where it is off."""
 
@@ -201,3 +217,4 @@ class Surroundings(msgspec.Struct, frozen=True):
     held_files: HeldFiles
     images: ImageWorkers
     is_ours: Callable[[str], bool]  # a number of this gateway
+    debts: Debts

@@ -27,6 +27,8 @@ MODULES = {
     "opt-outs": "resources",
     "links": "links",
     "status": "operations",
+    "audit": "operations",
+    "users": "users",
     "simulate": "simulate",
     "check": "configuration",
     "settings": "configuration",

@@ -2,7 +2,7 @@
 
 import shlex
 
-from trebuchet.app import Ready
+from trebuchet.app import FIRST_PERSON, Ready
 
 RECIPIENT = "+12345678902"
 
@@ -52,10 +52,20 @@ The secret is not shown again; `trebuchet credentials create {account}` makes an
 """
 
 
+def console(ready: Ready) -> str:
+    """Where the console is, and how to get in the first time."""
+    if not ready.console:
+        return ""
+    lines = f"Console       {ready.base_url}/\n"
+    if ready.console_password is not None:
+        lines += f"Log in as     {FIRST_PERSON}, password {ready.console_password} (not shown again)\n"
+    return lines
+
+
 def welcome(ready: Ready, *, demo: bool) -> str:
     """The text for a gateway that listens: with snippets on the first run and in demo mode, else one line."""
     if ready.secret is None or not (ready.first_run or demo):
-        return f"Trebuchet is ready at {ready.base_url}\n"
+        return f"Trebuchet is ready at {ready.base_url}\n{console(ready)}"
     template = (
         FIRST_RUN,
         HANDSET if ready.simulator else "",
@@ -63,6 +73,8 @@ def welcome(ready: Ready, *, demo: bool) -> str:
         LOOPBACK if ready.loopback_callbacks else "",
         "" if demo else SHOWN_ONCE,
     )
+    head, rest = template[0].split("\n", 1)
+    template = (f"{head}\n{console(ready)}{rest}", *template[1:])
     return "".join(template).format(
         url=ready.base_url,
         account=ready.account_id,

@@ -15,6 +15,7 @@ from trebuchet.admin.app import LastDefence
 from trebuchet.api.problems import Problem
 from trebuchet.console import assets
 from trebuchet.console.context import ConsoleContext
+from trebuchet.console.guard import Guard
 from trebuchet.console.headers import SafeHeaders
 from trebuchet.console.live import HintResponse
 from trebuchet.console.pages import PAGES
@@ -39,7 +40,11 @@ def build(context: ConsoleContext) -> Starlette:
         routes += page.routes(context, pages)
     application = Starlette(
         routes=routes,
-        middleware=[Middleware(SafeHeaders), Middleware(LastDefence, telemetry=context.admin.telemetry)],
+        middleware=[
+            Middleware(SafeHeaders),
+            Middleware(LastDefence, telemetry=context.admin.telemetry),
+            Middleware(Guard, rules=context.rules),
+        ],
         exception_handlers=dict.fromkeys((TrebuchetError, HTTPException, ClientDisconnect), _failure(pages)),
     )
     application.router.redirect_slashes = False

@@ -2,25 +2,16 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from trebuchet.admin.context import AdminContext
+from trebuchet.console.attempts import LoginAttempts
+from trebuchet.console.guard import GuardRules
 from trebuchet.console.history import History
 from trebuchet.media.library import MediaLibrary
 from trebuchet.model.account import Account, Profile
 from trebuchet.model.message import Message
 from trebuchet.simulator.network import SimulatedNetwork
-
-
-@dataclass(frozen=True)
-class Person:
-    """Who asks. Without a login everybody is an admin without a name."""
-
-    name: str = ""
-    role: str = "admin"  # viewer, operator or admin
-    sees_text: bool = True  # what messages say
-    csrf: str = field(default="", repr=False)
-
 
 # A request's body, and as whom it is sent. Raises Problem; the future fails with StorageUnavailable.
 Submit = Callable[[bytes, Account, Profile], "asyncio.Future[Message]"]
@@ -33,5 +24,6 @@ class ConsoleContext:
     history: History
     library: MediaLibrary
     submit: Submit
-    login_needed: bool  # false: only this machine can reach the console
+    rules: GuardRules
+    attempts: LoginAttempts
     base_url: Callable[[], str]

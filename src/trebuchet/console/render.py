@@ -6,9 +6,9 @@ The JSON twin of a page is at its path with `.json`, or at its path for a client
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-import jinja2
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -17,7 +17,11 @@ from starlette.routing import Route
 
 from trebuchet.clock import iso_ms
 from trebuchet.console import assets, shown
-from trebuchet.console.context import ConsoleContext, Person
+from trebuchet.console.context import ConsoleContext
+from trebuchet.console.person import Person
+
+if TYPE_CHECKING:
+    import jinja2
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -51,15 +55,22 @@ class Pages:
 
     def __init__(self, context: ConsoleContext) -> None:
         self._context = context
-        self._environment = jinja2.Environment(
+
+    @cached_property
+    def _environment(self) -> "jinja2.Environment":
+        # Start-up: the first page waits for it, and no message.
+        import jinja2  # noqa: PLC0415
+
+        environment = jinja2.Environment(
             loader=jinja2.PackageLoader("trebuchet.console"),
             autoescape=True,
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.globals["asset"] = assets.url
-        self._environment.filters.update(shown.FILTERS)
+        environment.globals["asset"] = assets.url
+        environment.filters.update(shown.FILTERS)
+        return environment
 
     def routes(self, path: str, **by_method: PageHandler) -> list[Route]:
         """A page at a path and its twin: `routes("/things", GET=list_things, POST=make_thing)`."""
@@ -114,7 +125,7 @@ class Pages:
                 entry[:3] for entry in NAVIGATION if self._context.network is not None or not entry[3]
             ],
             "me": person_of(request),
-            "login_needed": self._context.login_needed,
+            "login_needed": self._context.rules.login_needed,
             "theme": theme if theme in _THEMES else "",
             "version": admin.version,
             "now": iso_ms(admin.clock.now_ms()),

@@ -32,6 +32,14 @@ class InDoubt(enum.StrEnum):
     FAIL = "fail"  # wait for a late receipt, then fail with 5630: may be reported lost though it arrived
 
 
+class Role(enum.StrEnum):
+    """What a person may do in the console; each role may also do what the one before it may."""
+
+    VIEWER = "viewer"  # look
+    OPERATOR = "operator"  # send, replay, pause, use handsets
+    ADMIN = "admin"  # set up
+
+
 class Account(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     name: str = ""
@@ -113,6 +121,18 @@ class OptOut(msgspec.Struct, frozen=True, kw_only=True):
     created_ms: int = 0
 
 
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """A person who may log in to the console, with the argon2 hash of the password."""
+
+    name: str
+    role: Role
+    password_hash: str
+    created_ms: int = 0
+
+    def __repr__(self) -> str:
+        return f"User(name={self.name!r}, role={self.role.value!r})"
+
+
 class Directory:
     """An index over all provisioned records, rebuilt whenever one of them changes. Read only."""
 
@@ -125,6 +145,7 @@ class Directory:
         carriers: Iterable[Carrier] = (),
         routes: Iterable[Route] = (),
         opt_outs: Iterable[OptOut] = (),
+        users: Iterable[User] = (),
     ) -> None:
         self.accounts = {a.id: a for a in accounts}
         self.credentials: dict[str, Credential] = {}
@@ -138,3 +159,4 @@ class Directory:
         self.routes = tuple(sorted(routes, key=lambda r: (-len(r.prefix), r.priority, r.id)))
         self.opt_out_records = {(o.number, o.handset): o for o in opt_outs}
         self.opt_outs = self.opt_out_records.keys()
+        self.users = {u.name: u for u in users}

@@ -399,11 +399,37 @@ class RetentionSettings(msgspec.Struct, frozen=True, kw_only=True):
             le=36_500,
         ),
     ] = 7
+    audit_d: Annotated[
+        int,
+        Meta(description="Days that the log of who changed what is kept; 0 means for ever.", ge=0, le=36_500),
+    ] = 365
     batch: Annotated[
         int,
         # Traffic waits while a batch is deleted.
         Meta(description="Most rows deleted in one transaction.", ge=1, le=10_000),
     ] = 500
+
+
+class ConsoleSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The pages at `/`, and who may see them."""
+
+    enabled: Annotated[bool, Meta(description="Whether the console is served.")] = True
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Host names that the console answers to, beside those of loopback where it listens there "
+            "alone; elsewhere empty means any.",
+            max_length=64,
+        ),
+    ] = ()
+    session_h: Annotated[
+        int,
+        Meta(description="Hours after which a person must log in again.", ge=1, le=8_760),
+    ] = 12
+    viewers_see_text: Annotated[
+        bool,
+        Meta(description="Whether people with the role viewer see what messages say."),
+    ] = False
 
 
 class LoggingSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -431,4 +457,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     simulator: SimulatorSettings = SimulatorSettings()
     media: MediaSettings = MediaSettings()
     retention: RetentionSettings = RetentionSettings()
+    console: ConsoleSettings = ConsoleSettings()
     logging: LoggingSettings = LoggingSettings()

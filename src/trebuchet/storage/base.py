@@ -19,11 +19,14 @@ from trebuchet.model.account import (
     Number,
     OptOut,
     Route,
+    User,
 )
+from trebuchet.model.audit import AuditEntry
 from trebuchet.model.carrierids import IdConversion
 from trebuchet.model.events import Announcement, Attempt, CallbackItem, Event
 from trebuchet.model.media import Content, HeldMedia, MediaObject
 from trebuchet.model.message import Delivery, Message, Pdu, Segment, WorkItem
+from trebuchet.model.owed import OwedMail
 from trebuchet.model.parts import HeldPart, Holding, PartsTaken
 from trebuchet.model.receipt import Receipt
 
@@ -55,6 +58,7 @@ class Accept(msgspec.Struct, frozen=True):
     parts: PartsTaken | None = None  # what it was made of; deleted with it
     media: Sequence[MediaObject] = ()  # what an inbound message brought
     contents: Sequence[Content] = ()
+    owed: Sequence[OwedMail] = ()  # what the peer that sent it is to be told
 
 
 class PartsGone(msgspec.Struct, frozen=True):
@@ -203,8 +207,8 @@ class Prune(msgspec.Struct, frozen=True):
     """Delete at most `limit` rows of one kind that are older than `before_ms`. Result: how many.
 
     `what`: "messages" (only final ones whose callbacks are done, with all that belongs to them),
-    "attempts", "pdus", "idempotency", "parked_receipts", "handset_messages", "media" (objects that have
-    expired), "held_media" (of messages whose deliveries are final).
+    "attempts", "pdus", "idempotency", "parked_receipts", "handset_messages", "audit", "media" (objects
+    that have expired), "held_media" (of messages whose deliveries are final), "owed_mails".
     """
 
     what: str
@@ -231,6 +235,12 @@ class RecordHandset(msgspec.Struct, frozen=True):
     """The simulated network took these. Result: None."""
 
     messages: Sequence[HandsetMessage]
+
+
+class DropOwed(msgspec.Struct, frozen=True):
+    """Peers took these mails, or will never take them. Result: None."""
+
+    ids: Sequence[str]
 
 
 # ---- media ----
@@ -265,19 +275,21 @@ class SweepContents(msgspec.Struct, frozen=True):
 
 # ---- provisioning ----
 
-Record = Account | Credential | Application | Number | Carrier | Route | OptOut
+Record = Account | Credential | Application | Number | Carrier | Route | OptOut | User
 
 
 class Create(msgspec.Struct, frozen=True):
     """Result: None. Errors: AlreadyExists; NotFound if what it refers to is missing."""
 
     record: Record
+    audit: AuditEntry | None = None  # written with it, and not without it
 
 
 class Change(msgspec.Struct, frozen=True):
     """Replace a record by its key. Result: None. Errors: NotFound."""
 
     record: Record
+    audit: AuditEntry | None = None
 
 
 class Remove(msgspec.Struct, frozen=True):
@@ -287,6 +299,13 @@ class Remove(msgspec.Struct, frozen=True):
     """
 
     record: Record
+    audit: AuditEntry | None = None
+
+
+class RecordAudit(msgspec.Struct, frozen=True):
+    """Somebody did these, and no record changed by them. Result: None."""
+
+    entries: Sequence[AuditEntry]
 
 
 Write = (
@@ -303,12 +322,14 @@ Write = (
     | ExpireWork
     | Prune
     | RecordHandset
+    | DropOwed
     | PutMedia
     | DeleteMedia
     | SweepContents
     | Create
     | Change
     | Remove
+    | RecordAudit
 )
 
 
@@ -455,6 +476,10 @@ class Store(Protocol):
         """Due time of the earliest callback of an application that is due after `now_ms`."""
         ...
 
+    async def owed_mails(self, carrier_id: str, limit: int) -> list[OwedMail]:
+        """What a peer has not taken yet, the oldest first."""
+        ...
+
     async def earlier_callback_due_ms(self, event_id: str) -> int | None:
         """When an earlier event of the same message and recipient is due, if one still waits."""
         ...
@@ -507,4 +532,8 @@ class Store(Protocol):
 
     async def handset_tail(self, since_ms: int, limit: int) -> list[HandsetMessage]:
         """The newest messages of the simulated network, oldest first."""
+        ...
+
+    async def audit(self, limit: int, before_id: str = "") -> list[AuditEntry]:
+        """The newest entries of the audit log, newest first; only those before the one with this id, if given."""
         ...

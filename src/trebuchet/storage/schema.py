@@ -104,6 +104,24 @@ opt_outs = _table(
     Column("created_ms", BigInteger, nullable=False),
 )
 
+users = _table(
+    "users",
+    Column("name", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("password_hash", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+)
+
+audit = _table(
+    "audit",
+    Column("id", Text, primary_key=True),  # sorts by time
+    Column("at_ms", BigInteger, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+)
+
 messages = _table(
     "messages",
     Column("id", Text, primary_key=True),
@@ -310,6 +328,17 @@ message_media = _table(
     Column("size", BigInteger, nullable=False),
 )
 Index("message_media_by_content", message_media.c.sha256)
+
+# Delivery reports and other mails that peers have not taken yet.
+owed_mails = _table(
+    "owed_mails",
+    Column("id", Text, primary_key=True),
+    Column("carrier_id", Text, nullable=False),
+    Column("mailbox", Text, nullable=False),
+    Column("mail", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+)
+Index("owed_mails_by_carrier", owed_mails.c.carrier_id, owed_mails.c.created_ms)
 
 events = _table(
     "events",

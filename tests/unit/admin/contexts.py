@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from trebuchet.admin.context import AdminContext
+from trebuchet.admin.passwords import Passwords
 from trebuchet.clock import ManualClock
 from trebuchet.feed import Feed
 from trebuchet.model.account import Account, Application, Carrier, Directory, Number, NumberKind
@@ -42,6 +43,7 @@ def context() -> AdminContext:
         random_bytes=lambda count: bytes(range(count)),
         safe_to_repeat={"other"},
         carrier_kinds={"simulator": check_settings, "other": check_settings},
+        passwords=Passwords(),
         admin_token="the-token",
         started_ms=NOW_MS,
         version="1",

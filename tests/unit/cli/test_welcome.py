@@ -75,11 +75,21 @@ def test_the_first_run_says_where_everything_is(part: str) -> None:
     assert part in welcome(READY, demo=False)
 
 
-def test_later_starts_are_one_line_without_secrets() -> None:
-    """Just the URL, also when the secret is at hand."""
+def test_later_starts_are_two_lines_without_secrets() -> None:
+    """Just the URLs, also when the secret is at hand."""
     later = msgspec.structs.replace(READY, first_run=False)
-    assert welcome(later, demo=False) == "Trebuchet is ready at http://127.0.0.1:8080\n"
-    assert welcome(msgspec.structs.replace(READY, secret=None), demo=True).count("\n") == 1
+    assert welcome(later, demo=False) == (
+        "Trebuchet is ready at http://127.0.0.1:8080\nConsole       http://127.0.0.1:8080/\n"
+    )
+    assert welcome(msgspec.structs.replace(READY, secret=None), demo=True).count("\n") == 2
+    without = msgspec.structs.replace(later, console=False)
+    assert welcome(without, demo=False) == "Trebuchet is ready at http://127.0.0.1:8080\n"
+
+
+def test_the_password_of_the_console_is_told_when_it_was_made() -> None:
+    """On a gateway that others can reach."""
+    text = welcome(msgspec.structs.replace(READY, console_password="s3cret"), demo=False)
+    assert "Log in as     admin, password s3cret (not shown again)" in text
 
 
 def test_the_demo_is_always_explained() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from simulator.stories import HANDSET, OURS, MemoryLedger, quiet, submitted
+from support.debts import MemoryDebts
 from trebuchet.carriers.base import (
     Accepted,
     File,
@@ -119,7 +120,9 @@ async def linked(**settings: Any) -> tuple[Any, Counted, ManualClock, SimulatedN
     link = build(
         carrier,
         reports,
-        Surroundings(clock, network, Telemetry(), no_files, ImageWorkers(), lambda number: False),
+        Surroundings(
+            clock, network, Telemetry(), no_files, ImageWorkers(), lambda number: False, MemoryDebts()
+        ),
     )
     await link.start()
     return link, reports, clock, network

@@ -6,7 +6,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, StaticPool, Table, create_engine
 
-from trebuchet.model import account, events, media, message, parts, receipt
+from trebuchet.model import account, audit, events, media, message, parts, receipt
 from trebuchet.model.status import State
 from trebuchet.storage import base, migrations, schema
 from trebuchet.storage.migrations import run
@@ -20,6 +20,8 @@ FILLED = {
     "carriers": account.Carrier,
     "routes": account.Route,
     "opt_outs": account.OptOut,
+    "users": account.User,
+    "audit": audit.AuditEntry,
     "messages": message.Message,
     "deliveries": message.Delivery,
     "outbox": message.WorkItem,

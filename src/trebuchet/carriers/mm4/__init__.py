@@ -22,5 +22,6 @@ def build(carrier: Carrier, reports: CarrierReports, surroundings: Surroundings)
         held_files=surroundings.held_files,
         images=surroundings.images,
         is_ours=surroundings.is_ours,
+        debts=surroundings.debts,
         telemetry=surroundings.telemetry,
     )

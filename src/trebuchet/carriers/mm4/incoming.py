@@ -3,19 +3,23 @@
 A mail is answered 250 once all that follows from it is on disk. A message is answered and reported to the peer before
 its 250: if we die in between, the peer sends it again, we know it by its id, and answer again. If the peer cannot take
 the answer now, a message of the last hour is not taken either (451): it comes again, and the answer need not be kept
-here. A report, and what is owed for an older message or another mail, is tried again from memory.
+here. The reports that a message owes are stored with it and told until the peer has them; the answer to an older
+message or to another mail is tried again from memory.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final
+
+from msgspec.structs import replace
 
 from trebuchet.carriers.base import CarrierReports
 from trebuchet.carriers.mm4 import translate
 from trebuchet.carriers.mm4.settings import Mm4Settings
+from trebuchet.carriers.mm4.telling import Mail, Teller
 from trebuchet.carriers.multimedia import judged
-from trebuchet.clock import Clock, Ids, Timer
+from trebuchet.clock import Clock, Ids
 from trebuchet.errors import TrebuchetError
+from trebuchet.model.owed import OwedMail
 from trebuchet.model.receipt import Receipt, ReceiptState
 from trebuchet.protocols.mm4 import (
     Address,
@@ -37,7 +41,7 @@ from trebuchet.protocols.mm4 import (
     refusal,
     status,
 )
-from trebuchet.smtp import Envelope, Reply, SmtpError, SmtpRefused, Submitted
+from trebuchet.smtp import Envelope, Reply
 from trebuchet.telemetry import Telemetry
 
 TAKEN: Final = Reply(250, "2.0.0 taken")
@@ -46,12 +50,8 @@ _NOBODY: Final = Reply(550, "5.1.1 no such recipient here")
 _NO_MM4: Final = Reply(554, "5.6.0 not a message of MM4")
 _UNHEARD: Final = Reply(451, "4.4.1 stored, but your relay does not take the answer")
 _YOUNG_S: Final = 3_600  # of a message that the peer shall send again rather than be answered late
-_ANSWER_S: Final = 10.0  # that a 250 waits for our answer to be taken by the peer
-_AGAIN_S: Final = (1, 5, 15, 60, 300, 900, 3600, 3600)  # until an answer or a report is sent again
-_PENDING_MAX: Final = 10_000  # of those
+_AFTER_ANSWER: Final = 4  # tries whose pause a report waits when the answer before it was not taken
 _UNKNOWN_NUMBER: Final = 4720
-
-Submit = Callable[[Envelope], Awaitable[Submitted]]
 
 
 class Incoming:
@@ -69,7 +69,7 @@ class Incoming:
         clock: Clock,
         ids: Ids,
         reports: CarrierReports,
-        submit: Submit,
+        teller: Teller,
         is_ours: Callable[[str], bool],
         answered: Callable[[ForwardRes], bool],
         bounced: Callable[[str, str | None, int, str], bool],
@@ -80,14 +80,11 @@ class Incoming:
         self._clock = clock
         self._ids = ids
         self._reports = reports
-        self._submit = submit
+        self._teller = teller
         self._is_ours = is_ours
         self._answered = answered
         self._bounced = bounced
         self._telemetry = telemetry
-        self._timers: set[Timer] = set()
-        self._tasks: set[asyncio.Task[bool]] = set()
-        self._closed = False
 
     async def handle(self, envelope: Envelope) -> Reply:
         """The SMTP reply to a mail. Raises nothing that the peer could cause."""
@@ -184,22 +181,39 @@ class Incoming:
     async def _forwarded(self, request: ForwardReq, envelope: Envelope) -> Reply:
         called = translate.numbers(envelope.rcpt_tos, self._settings)
         ours = tuple(number for number in called if self._is_ours(number))
+        owed = self._owed(request, ours, envelope.mail_from)
         if ours:
             content = judged(content_of(request.parts))
             part = translate.inbound_of(request, content, ours, self._carrier_id)
-            await self._reports.inbound(part)
+            await self._reports.inbound(replace(part, owed=tuple(owed.items())))
         elif not request.ack_request:
             return _NOBODY
         young = request.date_s is not None and 0 <= self._clock.now_ms() // 1000 - request.date_s < _YOUNG_S
         if request.ack_request:
             said = self._answer_to(request, ours, [n for n in called if n not in ours])
             if not await self._say(said, envelope, again=not young) and young:
+                for debt in owed.values():
+                    self._teller.later(self._teller.of_debt(debt), _AFTER_ANSWER)
                 return _UNHEARD
-        if request.delivery_report:
-            # A peer that has the answer may never send the message again, whatever it is told now.
-            for number in ours:
-                await self._say(self._report(request, number), envelope)
+        for debt in owed.values():
+            await self._teller.tell(self._teller.of_debt(debt))
         return TAKEN
+
+    def _owed(self, request: ForwardReq, ours: tuple[str, ...], mailbox: str) -> dict[str, OwedMail]:
+        """The reports that the peer asks for, by number of ours. One that comes again owes the same ones."""
+        if not request.delivery_report or not mailbox:
+            return {}
+        now_ms = self._clock.now_ms()
+        return {
+            number: OwedMail(
+                "\0".join((self._carrier_id, request.message_id, number)),
+                self._carrier_id,
+                mailbox,
+                encode(self._report(request, number), dialect=self._settings.dialect).decode("latin-1"),
+                now_ms,
+            )
+            for number in ours
+        }
 
     def _answer_to(self, request: ForwardReq, ours: tuple[str, ...], others: list[str]) -> Response:
         """Ok, or a refusal: of all, or of those that it names."""
@@ -249,59 +263,14 @@ class Incoming:
         return f"{self._ids.message_id(now_ms)}@{self._settings.our_domain}"
 
     async def _say(self, message: Response | Request, envelope: Envelope, *, again: bool = True) -> bool:
-        """Send an answer or a report to whoever sent the mail. False if it may be taken later.
-
-        With `again` it is then tried again for some hours.
-        """
+        """Send an answer to whoever sent the mail. False if it may be taken later; see `Teller.tell`."""
         to = message.to if isinstance(message, Response) else ""
         mailbox = to or envelope.mail_from
-        return not mailbox or await self._send(message, mailbox, 0, again=again)
-
-    async def _send(
-        self, message: Response | Request, mailbox: str, tries: int, *, again: bool = True
-    ) -> bool:
+        if not mailbox:
+            return True
         mail = Envelope(
             mail_from=self._settings.system,
             rcpt_tos=(mailbox,),
             octets=encode(message, dialect=self._settings.dialect),
         )
-        try:
-            async with asyncio.timeout(_ANSWER_S):
-                await self._submit(mail)
-        except (SmtpError, ValueError, TimeoutError) as error:
-            self._telemetry.problem(
-                "mm4_answer_not_sent",
-                carrier=self._carrier_id,
-                kind=str(message.TYPE),
-                reason=str(error) or "no answer in time",
-            )
-            if isinstance(error, SmtpRefused | ValueError):
-                return True
-            if again:
-                self._send_again(message, mailbox, tries)
-            return False
-        return True
-
-    def _send_again(self, message: Response | Request, mailbox: str, tries: int) -> None:
-        if self._closed or tries >= len(_AGAIN_S) or len(self._timers) >= _PENDING_MAX:
-            return
-
-        def due() -> None:
-            self._timers.discard(timer)
-            task = asyncio.get_running_loop().create_task(self._send(message, mailbox, tries + 1))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-        timer = self._clock.call_at(self._clock.now_ms() + _AGAIN_S[tries] * 1000, due)
-        self._timers.add(timer)
-
-    async def close(self) -> None:
-        """Forget what is still to be said. May be called twice."""
-        self._closed = True
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        return await self._teller.tell(Mail(mail, str(message.TYPE)), again=again)

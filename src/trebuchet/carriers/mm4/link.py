@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from trebuchet.carriers.base import (
     Accepted,
     CarrierReports,
+    Debts,
     HeldFiles,
     LinkState,
     Lost,
@@ -27,6 +28,7 @@ from trebuchet.carriers.base import (
 from trebuchet.carriers.mm4 import translate
 from trebuchet.carriers.mm4.incoming import Incoming
 from trebuchet.carriers.mm4.settings import Mm4Settings
+from trebuchet.carriers.mm4.telling import Teller
 from trebuchet.carriers.mm4.transit import WAITING, Transit
 from trebuchet.carriers.multimedia import Encoder
 from trebuchet.carriers.reach import Reach
@@ -74,6 +76,7 @@ class Mm4Link:
         held_files: HeldFiles,
         images: ImageWorkers,
         is_ours: Callable[[str], bool],
+        debts: Debts,
         telemetry: Telemetry,
     ) -> None:
         self.carrier_id = carrier_id
@@ -87,13 +90,21 @@ class Mm4Link:
         self._telemetry = telemetry
         self._terms = Terms(ack=settings.answers, response_ms=settings.response_timeout_s * 1000)
         self._pool = SmtpPool(settings.client())
+        self._teller = Teller(
+            carrier_id,
+            settings.system,
+            clock=clock,
+            submit=self._pool.submit,
+            debts=debts,
+            telemetry=telemetry,
+        )
         self._incoming = Incoming(
             carrier_id,
             settings,
             clock=clock,
             ids=ids,
             reports=reports,
-            submit=self._pool.submit,
+            teller=self._teller,
             is_ours=is_ours,
             answered=self._answered,
             bounced=self._bounced,
@@ -138,6 +149,7 @@ class Mm4Link:
     async def start(self) -> None:
         """See CarrierLink. While the listening port cannot be had, forwards go out all the same."""
         self._running = True
+        await self._teller.resume()
         await self._listen()
 
     async def stop(self, grace_s: float) -> None:
@@ -154,7 +166,7 @@ class Mm4Link:
                 timer.cancel()
         if self._listener is not None:
             await self._listener.stop()
-        await self._incoming.close()
+        await self._teller.close()
         await self._pool.close()
         for task in list(self._tasks):
             task.cancel()

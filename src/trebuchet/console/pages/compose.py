@@ -12,23 +12,16 @@ from starlette.routing import BaseRoute
 from trebuchet.api.problems import Problem, conflict
 from trebuchet.api.wire import MEDIA_MAX, PRIORITIES, TEXT_MAX
 from trebuchet.clock import iso_ms
-from trebuchet.console import forms
+from trebuchet.console import uploads
 from trebuchet.console.codes import codes
 from trebuchet.console.context import ConsoleContext
-from trebuchet.console.forms import Form, Upload
 from trebuchet.console.microscope import explained
 from trebuchet.console.render import Page, Pages, see_other
+from trebuchet.console.uploads import Form, Upload
 from trebuchet.media.contents import TooLarge
 from trebuchet.media.sniff import sniff
 from trebuchet.model.account import Account, Directory, Profile
 from trebuchet.protocols import sms
-
-ROLES = {
-    "GET /compose": "viewer",
-    "POST /compose": "operator",
-    "POST /compose/count": "viewer",
-    "POST /compose/media": "operator",
-}
 
 FIELDS: Final = ("applicationId", "from", "to", "text", "media", "tag", "priority", "expiration")
 _UPLOAD_MAX: Final = 20_000_000  # octets of all files that are added at once
@@ -61,11 +54,11 @@ class Composer:
 
     async def count(self, request: Request) -> Page:
         """What a message that is being typed comes to."""
-        return self._shown(_fields(await forms.read(request)))
+        return self._shown(_fields(await uploads.read(request)))
 
     async def media(self, request: Request) -> Page:
         """Files become media objects of the account, as its own uploads would; their URLs join the others."""
-        form = await forms.read(request, octets_max=_UPLOAD_MAX, files_max=MEDIA_MAX)
+        form = await uploads.read(request, octets_max=_UPLOAD_MAX, files_max=MEDIA_MAX)
         fields = _fields(form)
         account = self._account(fields)
         try:
@@ -76,7 +69,7 @@ class Composer:
 
     async def send(self, request: Request) -> Page | Response:
         """Send it as the API would; what is wrong is shown beside its field."""
-        fields = _fields(await forms.read(request))
+        fields = _fields(await uploads.read(request))
         try:
             account = self._account(fields)
             body = json.dumps(body_of(fields)).encode()
@@ -100,7 +93,7 @@ class Composer:
         name = f"console/{self._context.admin.random_bytes(8).hex()}/{file.name or 'file'}"
         kind = sniff(file.octets, file.content_type)
         library = self._context.library
-        await library.put(account.id, name, kind, None, forms.octets_of(file))
+        await library.put(account.id, name, kind, None, uploads.octets_of(file))
         found = await library.find(account.id, name)
         assert found is not None
         return library.url_for(found[0], account.profile or Profile.CURRENT)

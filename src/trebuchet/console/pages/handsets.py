@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from trebuchet.api.problems import Problem, invalid_field
-from trebuchet.console import forms, phones
+from trebuchet.console import phones, uploads
 from trebuchet.console.context import ConsoleContext
 from trebuchet.console.render import Page, Pages, person_of, see_other
 from trebuchet.media.fetch import Unavailable
@@ -25,17 +25,6 @@ from trebuchet.simulator.base import CannotType, File, NoLink
 from trebuchet.simulator.handsets import Coverage, Memory, Power, Summary, TooMany
 from trebuchet.simulator.network import SimulatedNetwork
 from trebuchet.storage.base import MessageQuery
-
-ROLES = {
-    "GET /handsets": "viewer",
-    "GET /handsets/{number}": "viewer",
-    "GET /handsets/pictures/{message}/{place}": "viewer",
-    "POST /handsets": "operator",
-    "POST /handsets/{number}/state": "operator",
-    "POST /handsets/{number}/messages": "operator",
-    "POST /handsets/{number}/clear": "operator",
-    "POST /handsets/{number}/remove": "operator",
-}
 
 _SIDE_BY_SIDE: Final = 8
 _ROWS: Final = 200  # messages of one handset that are looked through
@@ -162,7 +151,7 @@ class Bench:
     # ---- handling ----
 
     async def add(self, request: Request) -> Response:
-        form = await forms.read(request)
+        form = await uploads.read(request)
         number = _checked(form.text("number"))
         if number in self._context.admin.directory().numbers:
             raise invalid_field("number", f"{number} is one of your own numbers; a phone has another")
@@ -173,7 +162,7 @@ class Bench:
         return see_other(f"/handsets#phone-{number.removeprefix('+')}")
 
     async def change(self, request: Request) -> Page | Response:
-        number, form = _number(request), await forms.read(request)
+        number, form = _number(request), await uploads.read(request)
         try:
             power, memory, coverage = (
                 kind(written) if (written := form.text(kind.__name__.lower())) else None
@@ -190,7 +179,7 @@ class Bench:
     async def type(self, request: Request) -> Page | Response:
         """A message that somebody types: to one of our numbers, or to all of a group."""
         number = _number(request)
-        form = await forms.read(request, octets_max=_PICTURE_MAX, files_max=_FILES_MAX)
+        form = await uploads.read(request, octets_max=_PICTURE_MAX, files_max=_FILES_MAX)
         ours, *others = form.text("to").split(",")
         to = normalise_sender(ours)
         if to is None:

@@ -19,6 +19,8 @@ function draw(figure) {
   const before = drawn.get(figure);
   if (!width || (before && before.given === given && before.width === width)) return;
   const { labels, data, unit } = JSON.parse(given);
+  // One point alone has no span of time to be drawn over.
+  if (data[0].length === 1) data.forEach((row, place) => row.unshift(place ? null : row[0] - 300));
   const { lines, text, grid } = colours();
   const axis = { stroke: text, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1 } };
   const options = {

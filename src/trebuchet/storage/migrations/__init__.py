@@ -9,7 +9,7 @@ from pathlib import Path
 from trebuchet.errors import StorageUnavailable
 from trebuchet.storage.sqlite import dbapi
 
-HEAD = "0003"
+HEAD = "0005"
 """The newest revision, which this version of the gateway works with."""
 
 SCRIPTS = Path(__file__).parent

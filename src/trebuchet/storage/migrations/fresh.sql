@@ -388,9 +388,47 @@ CREATE TABLE message_media (
 
 CREATE INDEX message_media_by_content ON message_media (sha256);
 
+CREATE TABLE owed_mails (
+	id TEXT NOT NULL,
+	carrier_id TEXT NOT NULL,
+	mailbox TEXT NOT NULL,
+	mail TEXT NOT NULL,
+	created_ms BIGINT NOT NULL,
+	PRIMARY KEY (id)
+)
+ WITHOUT ROWID
+
+;
+
+CREATE INDEX owed_mails_by_carrier ON owed_mails (carrier_id, created_ms);
+
+CREATE TABLE users (
+	name TEXT NOT NULL,
+	role TEXT NOT NULL,
+	password_hash TEXT NOT NULL,
+	created_ms BIGINT NOT NULL,
+	PRIMARY KEY (name)
+)
+ WITHOUT ROWID
+
+;
+
+CREATE TABLE audit (
+	id TEXT NOT NULL,
+	at_ms BIGINT NOT NULL,
+	who TEXT NOT NULL,
+	action TEXT NOT NULL,
+	target TEXT NOT NULL,
+	detail TEXT NOT NULL,
+	PRIMARY KEY (id)
+)
+ WITHOUT ROWID
+
+;
+
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL,
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0003');
+INSERT INTO alembic_version (version_num) VALUES ('0005');

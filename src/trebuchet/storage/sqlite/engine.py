@@ -17,9 +17,11 @@ from typing import Any, TypeVar
 
 from trebuchet.errors import StorageError, StorageUnavailable, TrebuchetError
 from trebuchet.model.account import Directory
+from trebuchet.model.audit import AuditEntry
 from trebuchet.model.events import Event
 from trebuchet.model.media import Content, HeldMedia, MediaObject
 from trebuchet.model.message import Message
+from trebuchet.model.owed import OwedMail
 from trebuchet.model.parts import HeldPart
 from trebuchet.model.receipt import Receipt
 from trebuchet.storage.base import (
@@ -182,6 +184,9 @@ class SqliteStore:
     async def next_callback_due_ms(self, application_id: str, now_ms: int) -> int | None:
         return await self._read(reads.next_callback_due_ms, application_id, now_ms)
 
+    async def owed_mails(self, carrier_id: str, limit: int) -> list[OwedMail]:
+        return await self._read(reads.owed_mails, carrier_id, limit)
+
     async def earlier_callback_due_ms(self, event_id: str) -> int | None:
         return await self._read(reads.earlier_callback_due_ms, event_id)
 
@@ -229,6 +234,9 @@ class SqliteStore:
 
     async def handset_tail(self, since_ms: int, limit: int) -> list[HandsetMessage]:
         return await self._read(reads.handset_tail, since_ms, limit)
+
+    async def audit(self, limit: int, before_id: str = "") -> list[AuditEntry]:
+        return await self._read(reads.audit, limit, before_id)
 
 
 def migrate_if_needed(connection: dbapi.Connection, path: str) -> None:

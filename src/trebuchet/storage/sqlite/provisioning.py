@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from trebuchet.errors import AlreadyExists, InUse, NotFound
-from trebuchet.model.account import Account, Application, Carrier, Credential, Number, OptOut, Route
+from trebuchet.model.account import Account, Application, Carrier, Credential, Number, OptOut, Route, User
 from trebuchet.model.message import MEDIA_LANE
 from trebuchet.storage.base import Record
 from trebuchet.storage.sqlite.dbapi import Connection
@@ -114,6 +114,7 @@ _KINDS: dict[type, _Kind] = {
         (_Reference("carriers", {"id": "carrier_id"}, lambda r: f"carrier {r.carrier_id} does not exist"),),
     ),
     OptOut: _Kind("opt_outs", "opt-out", ("number", "handset")),
+    User: _Kind("users", "user", ("name",)),
 }
 
 

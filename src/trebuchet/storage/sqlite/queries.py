@@ -5,11 +5,13 @@ Columns come in the order of the structs that they fill. Arrays travel as one JS
 
 import msgspec
 
-from trebuchet.model.account import Account, Application, Carrier, Credential, Number, OptOut, Route
+from trebuchet.model.account import Account, Application, Carrier, Credential, Number, OptOut, Route, User
 from trebuchet.model.address import TOLL_FREE_PREFIXES, NumberClass
+from trebuchet.model.audit import AuditEntry
 from trebuchet.model.events import Attempt, CallbackItem, Event
 from trebuchet.model.media import HeldMedia
 from trebuchet.model.message import Delivery, Message, Pdu, Segment, WorkItem
+from trebuchet.model.owed import OwedMail
 from trebuchet.model.parts import HeldPart, PartsKey
 from trebuchet.model.receipt import Receipt
 from trebuchet.storage.base import Exchange, HandsetMessage
@@ -40,6 +42,7 @@ NUMBERS = f"SELECT {columns(Number, 'r')} FROM numbers AS r"
 CARRIERS = f"SELECT {columns(Carrier, 'r')} FROM carriers AS r"
 ROUTES = f"SELECT {columns(Route, 'r')} FROM routes AS r"
 OPT_OUTS = f"SELECT {columns(OptOut, 'r')} FROM opt_outs AS r"
+USERS = f"SELECT {columns(User, 'r')} FROM users AS r"
 
 # ---- queues ----
 
@@ -106,6 +109,10 @@ SELECT {_EVENT}, {MESSAGE} FROM json_each(?) AS k
 CROSS JOIN events AS e ON e.id = k.value
 CROSS JOIN messages AS m ON m.id = e.message_id
 ORDER BY k.key"""
+
+# carrier_id, limit
+OWED_MAILS = f"""
+SELECT {columns(OwedMail, "w")} FROM owed_mails AS w WHERE w.carrier_id = ? ORDER BY w.created_ms, w.id LIMIT ?"""
 
 # ---- one message: each by message id ----
 
@@ -185,6 +192,11 @@ WHERE ? IN ('', p.carrier_id) ORDER BY p.at_ms DESC LIMIT ?"""
 HANDSET_TAIL = f"""
 SELECT {columns(HandsetMessage, "h")} FROM handset_messages AS h
 WHERE h.network_id >= ? ORDER BY h.network_id DESC LIMIT ?"""
+
+# before id ('' for all), limit; the newest
+AUDIT = f"""
+SELECT {columns(AuditEntry, "a")} FROM audit AS a
+WHERE a.id < coalesce(nullif(?, ''), '~') ORDER BY a.id DESC LIMIT ?"""
 
 # ---- searches ----
 

@@ -24,11 +24,15 @@ from trebuchet.model.account import (
     NumberKind,
     OptOut,
     Profile,
+    Role,
     Route,
+    User,
 )
+from trebuchet.model.audit import AuditEntry
 from trebuchet.model.events import Attempt, CallbackItem, Event, EventType
 from trebuchet.model.media import HeldMedia
 from trebuchet.model.message import Delivery, Direction, Kind, Message, Pdu, Segment, WorkItem
+from trebuchet.model.owed import OwedMail
 from trebuchet.model.parts import HeldPart
 from trebuchet.model.receipt import Receipt, ReceiptState
 from trebuchet.model.status import State
@@ -160,6 +164,7 @@ def directory(connection: Connection) -> Directory:
             records(sql.CARRIERS, Carrier, in_doubt=InDoubt, paused=bool, settings=_settings),
             records(sql.ROUTES, Route),
             records(sql.OPT_OUTS, OptOut),
+            records(sql.USERS, User, role=Role),
         )
     finally:
         connection.execute("COMMIT")
@@ -227,6 +232,11 @@ def due_callbacks(
 def next_callback_due_ms(connection: Connection, application_id: str, now_ms: int) -> int | None:
     due_ms: int | None = connection.execute(sql.NEXT_CALLBACK_DUE, (application_id, now_ms)).fetchone()[0]
     return due_ms
+
+
+def owed_mails(connection: Connection, carrier_id: str, limit: int) -> list[OwedMail]:
+    """What a peer has not taken yet, the oldest first."""
+    return [OwedMail(*row) for row in connection.execute(sql.OWED_MAILS, (carrier_id, limit))]
 
 
 def earlier_callback_due_ms(connection: Connection, event_id: str) -> int | None:
@@ -420,6 +430,10 @@ def handset_tail(connection: Connection, since_ms: int, limit: int) -> list[Hand
     """Since when is told by the network ids, which sort by time as ours do."""
     rows = connection.execute(sql.HANDSET_TAIL, (_id_bound(since_ms), limit)).fetchall()
     return [_handset_message(row) for row in reversed(rows)]
+
+
+def audit(connection: Connection, limit: int, before_id: str) -> list[AuditEntry]:
+    return [AuditEntry(*row) for row in connection.execute(sql.AUDIT, (before_id, limit)).fetchall()]
 
 
 def _id_bound(moment_ms: int) -> str:

@@ -8,9 +8,11 @@ parameter, which may stand twice and be of any length.
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from trebuchet.model.audit import AuditEntry
 from trebuchet.model.events import Attempt, CallbackItem, Event
 from trebuchet.model.media import Content, HeldMedia, MediaObject
 from trebuchet.model.message import Delivery, Message, Pdu, Segment, WorkItem
+from trebuchet.model.owed import OwedMail
 from trebuchet.model.parts import HeldPart, PartsKey
 from trebuchet.model.receipt import Receipt
 from trebuchet.storage.base import Exchange, HandsetMessage
@@ -50,7 +52,9 @@ INSERT_ATTEMPTS = _insert("attempts", Attempt, "INSERT OR REPLACE")
 INSERT_SEGMENTS = _insert("segments", Segment, "INSERT OR REPLACE")
 INSERT_EXCHANGES = _insert("exchanges", Exchange, "INSERT OR REPLACE")
 INSERT_HANDSET = _insert("handset_messages", HandsetMessage, "INSERT OR REPLACE")
+INSERT_AUDIT = _insert("audit", AuditEntry, "INSERT OR REPLACE")
 INSERT_PDUS = _insert("pdus", Pdu, "INSERT OR REPLACE")
+INSERT_OWED = _insert("owed_mails", OwedMail, "INSERT OR REPLACE")
 INSERT_PARTS = _insert("parts", HeldPart)
 # The first content of a digest is kept: the object that its row names is the one that readers are told of.
 INSERT_CONTENTS = _insert("contents", Content, "INSERT OR IGNORE")
@@ -196,6 +200,9 @@ COUNT_PARTS = "SELECT count(*) FROM parts"
 # keys: event id
 DELETE_CALLBACKS = "DELETE FROM callbacks WHERE event_id IN (SELECT value FROM json_each(?))"
 
+# keys: id
+DELETE_OWED = "DELETE FROM owed_mails WHERE id IN (SELECT value FROM json_each(?))"
+
 # keys: message id
 ACCEPT_INBOUND = """
 UPDATE deliveries SET state = 'ACCEPTED'
@@ -266,6 +273,9 @@ PRUNE_ROWS = {
     "held_media": "DELETE FROM message_media WHERE (message_id, place) IN (SELECT message_id, place"
     " FROM message_media AS h WHERE message_id < ? AND NOT EXISTS (SELECT 1 FROM deliveries AS d"
     " WHERE d.message_id = h.message_id AND d.state IN ('QUEUED', 'SENT', 'IN_DOUBT')) LIMIT ?)",
+    "owed_mails": "DELETE FROM owed_mails WHERE id IN"
+    " (SELECT id FROM owed_mails WHERE created_ms < ? LIMIT ?)",
+    "audit": "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE id < ? LIMIT ?)",
     "handset_messages": "DELETE FROM handset_messages WHERE network_id IN"
     " (SELECT network_id FROM handset_messages WHERE network_id < ? LIMIT ?)",
 }

@@ -19,6 +19,7 @@ from trebuchet.storage.base import (
     Claim,
     Create,
     DeleteMedia,
+    DropOwed,
     DropParts,
     Expired,
     ExpireWork,
@@ -28,6 +29,7 @@ from trebuchet.storage.base import (
     Prune,
     PutMedia,
     Record,
+    RecordAudit,
     RecordHandset,
     RecordReceipt,
     RematchParked,
@@ -100,6 +102,7 @@ class BatchWriter:
         self._run(sql.INSERT_WORK, [w for c in new for w in c.work])
         self._announce([a for c in new for a in c.announcements])
         media.refer(self._db, [r for c in new for r in c.contents], [o for c in new for o in c.media], ())
+        self._run(sql.INSERT_OWED, [o for c in new for o in c.owed])
         return results
 
     def _announce(self, announcements: Sequence[Announcement]) -> None:
@@ -260,6 +263,10 @@ class BatchWriter:
         take_parts(self._db, [change.parts for change in changes])
         return [None] * len(changes)
 
+    def drop_owed(self, changes: Sequence[DropOwed]) -> list[Any]:
+        self._run(sql.DELETE_OWED, [id_ for c in changes for id_ in c.ids])
+        return [None] * len(changes)
+
     # ---- media ----
 
     def put_media(self, changes: Sequence[PutMedia]) -> list[Any]:
@@ -273,6 +280,10 @@ class BatchWriter:
 
     def record_handset(self, changes: Sequence[RecordHandset]) -> list[Any]:
         self._run(sql.INSERT_HANDSET, [m for c in changes for m in c.messages])
+        return [None] * len(changes)
+
+    def record_audit(self, changes: Sequence[RecordAudit]) -> list[Any]:
+        self._run(sql.INSERT_AUDIT, [entry for c in changes for entry in c.entries])
         return [None] * len(changes)
 
     def prune(self, changes: Sequence[Prune]) -> list[Any]:
@@ -290,7 +301,7 @@ class BatchWriter:
             return len(ids)
         if change.what not in sql.PRUNE_ROWS:
             raise ValueError(f"nothing called {change.what!r} can be pruned")
-        by_time = change.what in ("idempotency", "media", "parked_receipts")
+        by_time = change.what in ("idempotency", "media", "owed_mails", "parked_receipts")
         cursor = self._db.execute(
             sql.PRUNE_ROWS[change.what], (change.before_ms if by_time else bound, change.limit)
         )
@@ -315,6 +326,7 @@ def _each(
 ) -> list[Any]:
     for change in changes:
         carry_out(connection, change.record)
+    run(connection, sql.INSERT_AUDIT, [change.audit for change in changes if change.audit is not None])
     return [None] * len(changes)
 
 
@@ -335,6 +347,8 @@ _HANDLERS: dict[type, Any] = {
     SettleCallback: BatchWriter.settle_callbacks,
     Replay: BatchWriter.replay,
     RecordHandset: BatchWriter.record_handset,
+    DropOwed: BatchWriter.drop_owed,
+    RecordAudit: BatchWriter.record_audit,
     PutMedia: BatchWriter.put_media,
     DeleteMedia: BatchWriter.delete_media,
     Prune: BatchWriter.prune,

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from support.debts import MemoryDebts
 from trebuchet.carriers.base import InboundPart, Outcome, Shipment
 from trebuchet.carriers.mm4 import translate
 from trebuchet.carriers.mm4.incoming import AGAIN, TAKEN, Incoming
 from trebuchet.carriers.mm4.settings import parse_settings
+from trebuchet.carriers.mm4.telling import Teller
 from trebuchet.clock import Ids, ManualClock
 from trebuchet.errors import StorageUnavailable
 from trebuchet.model.carrierids import IdConversion
@@ -91,13 +93,22 @@ class Desk:
         self.failure: Exception | None = None  # of the store
         self.peer_failures: list[Exception] = []  # of the coming answers
         self.awaited = True  # whether somebody waits for answers
+        self.debts = MemoryDebts()
+        self.teller = Teller(
+            "far",
+            SETTINGS.system,
+            clock=self.clock,
+            submit=self._submit,
+            debts=self.debts,
+            telemetry=self.telemetry,
+        )
         self.incoming = Incoming(
             "far",
             SETTINGS,
             clock=self.clock,
             ids=Ids(bytes),
             reports=self,
-            submit=self._submit,
+            teller=self.teller,
             is_ours=lambda number: number == OURS,
             answered=lambda _: self.awaited,
             bounced=self._bounced,
@@ -247,8 +258,8 @@ async def test_what_waits_is_forgotten_at_the_end() -> None:
     desk = Desk()
     desk.peer_failures = [SmtpUnavailable("no connection")]
     await desk.take(REPORT)
-    await desk.incoming.close()
-    await desk.incoming.close()
+    await desk.teller.close()
+    await desk.teller.close()
     desk.clock.advance(86_400_000)
     await settled()
     assert desk.said == []
@@ -343,3 +354,89 @@ async def test_a_forward_that_cannot_be_read_is_answered() -> None:
     assert (answer.transaction_id, answer.message_id) == ("t", "m@far")
     assert answer.status.startswith("Error-")
     assert desk.parts == []
+
+
+# ---- reports that are owed ----
+
+
+def owe(desk: Desk) -> None:
+    """What the last message owes is on disk, as the gateway stores it."""
+    for _, mail in desk.parts[-1].owed:
+        desk.debts.mails[mail.id] = mail
+
+
+async def test_a_report_is_owed_with_the_message_until_the_peer_has_it() -> None:
+    """It is in what is stored, and dropped once it was taken."""
+    desk = Desk()
+    desk.peer_failures = [SmtpUnavailable("no connection")]
+    assert await desk.take(desk.forward(ack_request=False)) == TAKEN
+    owe(desk)
+    assert [number for number, _ in desk.parts[-1].owed] == [OURS]
+    assert desk.said == []
+    desk.clock.advance(1_000)
+    await settled()
+    assert [type(answer) for answer in desk.answers()] == [DeliveryReportReq]
+    assert desk.debts.mails == {}
+
+
+async def test_a_report_that_an_earlier_run_left_is_told() -> None:
+    """From what is on disk alone, under the same transaction id."""
+    before, after = Desk(), Desk()
+    before.peer_failures = [SmtpUnavailable("no connection")]
+    await before.take(before.forward(ack_request=False))
+    owe(before)
+    await before.teller.close()
+    after.debts.mails = before.debts.mails
+    await after.teller.resume()
+    after.clock.advance(1_000)
+    await settled()
+    (report,) = after.answers()
+    assert (report.message_id, report.source.value) == ("m@far", OURS)
+    assert after.debts.mails == {}
+
+
+async def test_a_report_of_yesterday_is_given_up() -> None:
+    desk = Desk()
+    desk.peer_failures = [SmtpUnavailable("no connection")] * 100
+    await desk.take(desk.forward(ack_request=False))
+    owe(desk)
+    for _ in range(40):
+        desk.clock.advance(3_600_000)
+        await settled()
+    assert desk.debts.mails == {}
+    assert desk.said == []
+
+
+async def test_a_message_that_comes_again_owes_nothing_twice() -> None:
+    """While its report waits, another of the same id does not wait beside it."""
+    desk = Desk()
+    desk.peer_failures = [SmtpUnavailable("no connection")] * 2
+    for _ in range(2):
+        await desk.take(desk.forward(ack_request=False))
+        owe(desk)
+    desk.clock.advance(1_000)
+    await settled()
+    assert len(desk.said) == 1
+
+
+async def test_a_report_that_is_refused_for_good_is_dropped() -> None:
+    desk = Desk()
+    desk.peer_failures = [SmtpRefused(Reply(550, "5.1.1 nobody"), "RCPT")]
+    await desk.take(desk.forward(ack_request=False))
+    desk.clock.advance(86_400_000)
+    await settled()
+    assert desk.said == []
+
+
+async def test_a_report_follows_an_answer_that_came_late() -> None:
+    """The peer sends its message again for the answer; the report does not come long before."""
+    desk = Desk()
+    desk.peer_failures = [SmtpUnavailable("no connection")]
+    assert (await desk.take(desk.forward())).code == 451
+    owe(desk)
+    desk.clock.advance(60_000)
+    await settled()
+    assert desk.said == []
+    assert (await desk.take(desk.forward())).code == 250
+    assert [type(answer) for answer in desk.answers()] == [ForwardRes, DeliveryReportReq]
+    assert desk.debts.mails == {}
