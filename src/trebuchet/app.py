@@ -490,7 +490,7 @@ class Gateway:
             library=self.library,
             media_max=self.settings.media.max_bytes,
         )
-        application = api.build(context, self._more_routes())
+        application = api.build(context, self._more_routes(create))
         protocol = make_protocol(
             create, self.settings.api.max_body_bytes, self.settings.server.head_timeout_s, self.telemetry
         )
@@ -499,7 +499,7 @@ class Gateway:
         self._server = HttpServer(application, protocol, grace_s=grace_s, stopping=stopping)
         await self._server.start(sock)
 
-    def _more_routes(self) -> list[BaseRoute]:
+    def _more_routes(self, create: CreateMessage) -> list[BaseRoute]:
         self.admin_token = self._admin_token()
         context = AdminContext(
             clock=self.clock,
@@ -532,16 +532,18 @@ class Gateway:
                 routes = [Route(r.path, guard(r.app), methods=r.methods) for r in routes]
             more += routes
         if self.settings.console.enabled:
-            more.append(ConsoleRoute(console.build(self._console(context, records))))
+            more.append(ConsoleRoute(console.build(self._console(context, records, create))))
         return more
 
-    def _console(self, context: AdminContext, records: Admin) -> ConsoleContext:
+    def _console(self, context: AdminContext, records: Admin, create: CreateMessage) -> ConsoleContext:
         history = self.history = History(self.clock, self.telemetry.counts)
         history.start()
         return ConsoleContext(
             admin=context,
             network=self.network,
             history=history,
+            library=self.library,
+            submit=create.send,
             rules=GuardRules(
                 login_needed=not is_loopback(self.settings.server.host),
                 users=lambda: self.directory.users,

@@ -1,5 +1,6 @@
 """What the pages need of the gateway, handed to them by the composition root."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,13 @@ from trebuchet.admin.users import Users
 from trebuchet.console.attempts import LoginAttempts
 from trebuchet.console.guard import GuardRules
 from trebuchet.console.history import History
+from trebuchet.media.library import MediaLibrary
+from trebuchet.model.account import Account, Profile
+from trebuchet.model.message import Message
 from trebuchet.simulator.network import SimulatedNetwork
+
+# A request's body, and as whom it is sent. Raises Problem; the future fails with StorageUnavailable.
+Submit = Callable[[bytes, Account, Profile], "asyncio.Future[Message]"]
 
 
 @dataclass(frozen=True)
@@ -17,6 +24,8 @@ class ConsoleContext:
     admin: AdminContext
     network: SimulatedNetwork | None  # None: no simulated handsets
     history: History
+    library: MediaLibrary
+    submit: Submit
     rules: GuardRules
     attempts: LoginAttempts
     base_url: Callable[[], str]

@@ -10,7 +10,7 @@ let missed = false;
 function tell(hint) {
   for (const part of document.querySelectorAll("[data-live]")) {
     const wanted = part.dataset.live.split(" ");
-    const concerned = hint === null || hint.more || wanted[0] === "all" || hint.messages.some((id) => wanted.includes(id));
+    const concerned = hint === null || hint.more || wanted[0] === "all" || [...hint.messages, ...hint.numbers].some((id) => wanted.includes(id));
     if (concerned) part.dispatchEvent(new CustomEvent("changed", { detail: hint }));
   }
 }
