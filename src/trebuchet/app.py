@@ -40,6 +40,8 @@ from trebuchet.console.attempts import LoginAttempts
 from trebuchet.console.context import ConsoleContext
 from trebuchet.console.guard import GuardRules
 from trebuchet.console.history import History
+from trebuchet.console.linkhistory import LinkHistory
+from trebuchet.console.linkview import measured
 from trebuchet.dispatch import Policy
 from trebuchet.feed import Feed
 from trebuchet.housekeeping import Housekeeping, Retention
@@ -141,6 +143,7 @@ class Gateway:
         self._smsc: Smsc | None = None
         self._smsc_port = 0
         self.history: History | None = None
+        self.link_history: LinkHistory | None = None
         self.passwords = Passwords()
         self._console_password: str | None = None
 
@@ -532,10 +535,15 @@ class Gateway:
     def _console(self, context: AdminContext) -> ConsoleContext:
         history = self.history = History(self.clock, self.telemetry.counts)
         history.start()
+        links = self.link_history = LinkHistory(
+            self.clock, lambda: measured(self._links(), self.telemetry.counts())
+        )
+        links.start()
         return ConsoleContext(
             admin=context,
             network=self.network,
             history=history,
+            link_history=links,
             rules=GuardRules(
                 login_needed=not is_loopback(self.settings.server.host),
                 users=lambda: self.directory.users,
@@ -558,6 +566,7 @@ class Gateway:
                 [(lane, link.room(lane)) for lane in link.lanes],
                 link,
                 self._receipt_ids(carrier.id, link),
+                self._receipt_proposal(carrier.id, link),
                 getattr(link, "try_address", None),
             )
             for carrier, link in self.supervisor.links()
@@ -573,6 +582,15 @@ class Gateway:
         if proposal.learned:
             return f"{setting}: learned {proposal.conversion}"
         return f"{setting}: {proposal.conversion} would match {proposal.seen} that do not match"
+
+    def _receipt_proposal(self, carrier_id: str, link: CarrierLink) -> str | None:
+        """The conversion that unmatched receipts speak for, unless it is set already."""
+        receipts = self.supervisor.receipts
+        proposal = receipts.proposal(carrier_id) if receipts is not None else None
+        setting: str | None = getattr(link, "receipt_ids", None)
+        if setting is None or proposal is None or proposal.conversion == setting:
+            return None
+        return str(proposal.conversion)
 
     async def refresh_gauges(self) -> None:
         """Bring the gauges of queues and links up to date."""
@@ -642,6 +660,8 @@ class Gateway:
             await self._server.stop()
         if self.history is not None:
             self.history.stop()
+        if self.link_history is not None:
+            self.link_history.stop()
         await self.supervisor.stop(grace_s)
         await self.fetcher.close()
         await self.images.close()
