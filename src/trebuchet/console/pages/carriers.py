@@ -15,6 +15,7 @@ from trebuchet.admin.records import CARRIERS, shown
 from trebuchet.admin.resources import Admin
 from trebuchet.api.body import read_body
 from trebuchet.api.problems import Problem, conflict, not_found
+from trebuchet.clock import iso_ms
 from trebuchet.console import capture, linkview
 from trebuchet.console.context import ConsoleContext
 from trebuchet.console.forms import fields_of
@@ -66,7 +67,8 @@ class Carriers:
             "carrier": shown(carrier),
             "charts": linkview.charts(series, binds=link["has_binds"]),
             "unmatched": [
-                receipt_shown(receipt, with_text=person.sees_text) for receipt in receipts[:_RECEIPTS_SHOWN]
+                {**receipt_shown(receipt, with_text=person.sees_text), "at": iso_ms(receipt.at_ms)}
+                for receipt in receipts[:_RECEIPTS_SHOWN]
             ],
             "more_unmatched": len(receipts) > _RECEIPTS_SHOWN,
             "address": _address(status, request.query_params.get("number", "")),
