@@ -13,11 +13,11 @@ _HELD_MAX = 1000  # entries that one watcher may be behind
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One thing that happened to a message. `at_ms` is the gateway's time."""
+    """One thing that happened to a message, or to the handset `to`. `at_ms` is the gateway's time."""
 
     at_ms: int
-    what: str  # accepted, submitted, receipt, event, callback
-    message_id: str
+    what: str  # accepted, submitted, receipt, event, callback; handset
+    message_id: str  # empty if it happened to no message
     recipient: int | None = None
     account_id: str | None = None
     application_id: str | None = None
@@ -74,8 +74,9 @@ class Feed:
         for watch in self._watches:
             watch.put(entry)
 
-    def open(self) -> Watch:
-        watch = Watch()
+    def open(self, watch: Watch | None = None) -> Watch:
+        """A new watcher, or one that watches another feed, too."""
+        watch = watch or Watch()
         self._watches.add(watch)
         return watch
 

@@ -3,6 +3,7 @@
 Called by the fast protocol (`hot`) and by the ordinary route (`app`), so both answer alike.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Callable
 from functools import partial
@@ -77,17 +78,48 @@ class CreateMessage:
             self._telemetry.problem("create_failed", error=repr(error))
             self._refuse(problems.internal(), respond)
 
+    def send(self, body: bytes, account: Account, profile: Profile) -> "asyncio.Future[Message]":
+        """As `handle`, for somebody who is known to be allowed to send as `account`: the same checks and limits.
+
+        Raises Problem; the future fails with StorageUnavailable.
+        """
+        future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+
+        def stored(result: Message | Exception) -> None:
+            if isinstance(result, Message):
+                self._accepted(result)
+            if future.done():  # whoever waited has gone away; the message is accepted all the same
+                return
+            if isinstance(result, Message):
+                future.set_result(result)
+            else:
+                future.set_exception(result)
+
+        self._take(body, account, profile, stored)
+        return future
+
     def _accept(self, request: CreateRequest, stored: Callable[[Message | Exception], None]) -> None:
         directory = self._directory()
         named = directory.accounts.get(request.account_id)
         profile = named.profile if named is not None and named.profile is not None else request.by_path
         account = authenticate(directory, request.authorization, request.account_id, profile)
         _check_content_type(request.content_type)
+        self._take(request.body, account, profile, stored, lambda: self._idempotency(request, account))
+
+    def _take(
+        self,
+        body: bytes,
+        account: Account,
+        profile: Profile,
+        stored: Callable[[Message | Exception], None],
+        idempotency: Callable[[], Callable[[int], IdempotencyKey] | None] = lambda: None,
+    ) -> None:
+        """Raises Problem."""
         now_ms = self._clock.now_ms()
         refuse_many = profile is not Profile.CATAPULT
-        sent = wire.parse_send(request.body, now_ms, self._recipients_max, refuse_many)
+        sent = wire.parse_send(body, now_ms, self._recipients_max, refuse_many)
         try:
-            self._acceptor.take(sent, account, profile, stored, self._idempotency(request, account))
+            self._acceptor.take(sent, account, profile, stored, idempotency())
         except AccountQueueFull as full:
             raise problems.queue_full(full.per_minute, full.capacity) from None
         except QueueFull:
@@ -115,15 +147,7 @@ class CreateMessage:
     def _stored(self, path: str, respond: Respond, result: Message | Exception) -> None:
         if isinstance(result, Message):
             self._telemetry.count("trebuchet_http_requests_total", "202")
-            self._telemetry.count("trebuchet_messages_accepted_total", "out")
-            self._telemetry.count("trebuchet_segments_accepted_total", by=result.segment_count)
-            if self._feed.watched:
-                self._feed.publish(
-                    Entry(
-                        result.received_ms, "accepted", result.id, None, result.account_id,
-                        result.application_id, ", ".join(result.destinations),
-                    )
-                )  # fmt: skip
+            self._accepted(result)
             location = (b"Location", f"{path}/{result.id}".encode())
             respond(202, (_JSON, location), wire.send_answer(result))
         elif isinstance(result, IdempotencyMismatch):
@@ -134,6 +158,17 @@ class CreateMessage:
         else:
             self._telemetry.problem("accept_failed", error=repr(result))
             self._refuse(problems.internal(), respond)
+
+    def _accepted(self, message: Message) -> None:
+        self._telemetry.count("trebuchet_messages_accepted_total", "out")
+        self._telemetry.count("trebuchet_segments_accepted_total", by=message.segment_count)
+        if self._feed.watched:
+            self._feed.publish(
+                Entry(
+                    message.received_ms, "accepted", message.id, None, message.account_id,
+                    message.application_id, ", ".join(message.destinations),
+                )
+            )  # fmt: skip
 
     def _refuse(self, problem: problems.Problem, respond: Respond) -> None:
         self._telemetry.count("trebuchet_http_requests_total", str(problem.status))

@@ -27,8 +27,10 @@ def build(context: ConsoleContext) -> Starlette:
     """The application; `ConsoleRoute` puts it beside the APIs."""
     pages = Pages(context)
 
+    feeds = [context.admin.feed, *([context.network.feed] if context.network is not None else [])]
+
     async def events(_: Request) -> Response:
-        return HintResponse(context.admin.feed)
+        return HintResponse(*feeds)
 
     routes: list[BaseRoute] = [
         Route("/assets/{digest}/{name}", assets.serve),

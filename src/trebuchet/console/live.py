@@ -5,6 +5,7 @@ costs a watcher a few small requests a second and never more.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 
@@ -14,32 +15,41 @@ from starlette.types import Receive, Scope, Send
 
 from trebuchet.feed import Entry, Feed, Watch
 
-LEAST_S = 0.25  # between two hints
+LEAST_S = 0.25  # between two hints, on the average
 KEEP_ALIVE_S = 15.0
+_QUICK = 6  # hints that may follow each other quickly
 _NAMED_MAX = 50  # messages that one hint names; of more it says only that there are more
 
 
 class HintResponse(StreamingResponse):
     """Hints from the moment that the head of the answer is sent, until the client has gone."""
 
-    def __init__(self, feed: Feed, *, least_s: float = LEAST_S, keep_alive_s: float = KEEP_ALIVE_S) -> None:
+    def __init__(self, *feeds: Feed, least_s: float = LEAST_S, keep_alive_s: float = KEEP_ALIVE_S) -> None:
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         super().__init__((), media_type="text/event-stream", headers=headers)
-        self._feed = feed
+        self._feeds = feeds
         self._least_s = least_s
         self._keep_alive_s = keep_alive_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        watch = self._feed.open()
+        watch = Watch()
+        for feed in self._feeds:
+            feed.open(watch)
         try:
             self.body_iterator = hints(watch, self._least_s, self._keep_alive_s)
             await super().__call__(scope, receive, send)
         finally:
-            self._feed.close(watch)
+            for feed in self._feeds:
+                feed.close(watch)
 
 
 async def hints(watch: Watch, least_s: float, keep_alive_s: float) -> AsyncGenerator[bytes, None]:
-    """One hint at once when something happens, then at most one in `least_s` seconds; comments in long silence."""
+    """Hints as things happen, one in `least_s` seconds on the average at most; comments in long silence.
+
+    The first few come almost at once: what follows a click within a moment is seen within that moment.
+    """
+    loop = asyncio.get_running_loop()
+    last: deque[float] = deque(maxlen=_QUICK)
     yield b"retry: 1000\n: open\n\n"
     waiting: asyncio.Task[None] | None = None
     try:
@@ -51,7 +61,9 @@ async def hints(watch: Watch, least_s: float, keep_alive_s: float) -> AsyncGener
                 continue
             waiting = None
             yield b"event: changed\ndata: " + hint(watch.take()) + b"\n\n"
-            await asyncio.sleep(least_s)
+            many = len(last) == _QUICK and loop.time() - last[0] < _QUICK * least_s
+            last.append(loop.time())
+            await asyncio.sleep(least_s if many else least_s / 10)
     finally:
         if waiting is not None:
             waiting.cancel()
@@ -60,12 +72,15 @@ async def hints(watch: Watch, least_s: float, keep_alive_s: float) -> AsyncGener
 
 
 def hint(entries: list[Entry]) -> bytes:
-    """What happened, as JSON: the kinds of happening, the messages, and whether there were more than are named."""
-    messages = list(dict.fromkeys(entry.message_id for entry in entries))
+    """What happened, as JSON: the kinds of happening, the messages, the numbers that something went to or that are
+    handsets, and whether there were more than are named."""
+    messages = list(dict.fromkeys(entry.message_id for entry in entries if entry.message_id))
+    numbers = list(dict.fromkeys(to for entry in entries if entry.to for to in entry.to.split(", ")))
     return msgspec.json.encode(
         {
             "what": sorted({entry.what for entry in entries}),
             "messages": messages[:_NAMED_MAX],
-            "more": len(messages) > _NAMED_MAX,
+            "numbers": numbers[:_NAMED_MAX],
+            "more": max(len(messages), len(numbers)) > _NAMED_MAX,
         }
     )

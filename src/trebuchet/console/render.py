@@ -84,6 +84,15 @@ class Pages:
         twin = "/overview.json" if path == "/" else path + ".json"
         return [Route(twin, endpoint, methods=["GET"]), Route(path, endpoint, methods=methods)]
 
+    def action(self, path: str, handler: PageHandler) -> Route:
+        """Where forms are posted that no page is at."""
+
+        async def endpoint(request: Request) -> Response:
+            answer = await handler(request)
+            return self.render(request, answer) if isinstance(answer, Page) else answer
+
+        return Route(path, endpoint, methods=["POST"])
+
     def render(self, request: Request, page: Page) -> Response:
         """The page as its client wants it. Raises HTTPException 404 for a part that it does not have."""
         if wants_json(request):

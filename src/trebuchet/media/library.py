@@ -151,6 +151,14 @@ class MediaLibrary:
             for held, content in await self._store.held_media(message_id)
         ]
 
+    async def held_file(self, message_id: str, place: int) -> File | None:
+        """One of the files that a message holds, counted from 0."""
+        held = await self._store.held_media(message_id)
+        if not 0 <= place < len(held):
+            return None
+        file, content = held[place]
+        return File(file.name, file.content_type, await self._contents.read(content.object_key))
+
     def object(
         self,
         account_id: str,

@@ -20,8 +20,8 @@ from trebuchet.errors import NotFound, TrebuchetError
 from trebuchet.model.address import normalise_e164, normalise_sender
 from trebuchet.protocols import sms
 from trebuchet.simulator import scenario
-from trebuchet.simulator.base import File, NoLink
-from trebuchet.simulator.handsets import MESSAGES_MAX, Memory, Power, TooMany
+from trebuchet.simulator.base import CannotType, File, NoLink
+from trebuchet.simulator.handsets import MESSAGES_MAX, Coverage, Memory, Power, TooMany
 from trebuchet.simulator.network import SimulatedNetwork
 from trebuchet.storage.base import HandsetMessage
 
@@ -62,6 +62,7 @@ class _Reading(msgspec.Struct, frozen=True):
 class _HandsetChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     power: Power | None = None
     memory: Memory | None = None
+    coverage: Coverage | None = None
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -108,6 +109,13 @@ def parse_duration_ms(written: str) -> int:
     return int(match[1]) * _UNITS_MS[match[2]]
 
 
+def handset_number(written: str) -> str:
+    """A number as carriers are given it. Raises ValueError for what is no telephone number."""
+    if not _DIGITS.fullmatch(written):
+        raise ValueError(f"{written!r} is no telephone number")
+    return normalise_e164(written) or "+" + written.removeprefix("+")
+
+
 def routes(network: SimulatedNetwork, clock: Clock) -> list[Route]:
     """All routes of the API, for a Starlette application."""
     api = _Api(network, clock)
@@ -142,7 +150,7 @@ class _Api:
 
     async def change_handset(self, request: Request) -> Response:
         change = await _body(request, _HandsetChange)
-        return _json(self._handsets.change(_number(request), change.power, change.memory))
+        return _json(self._handsets.change(_number(request), change.power, change.memory, change.coverage))
 
     async def read_messages(self, request: Request) -> Response:
         number, reading = _number(request), _reading(request)
@@ -159,12 +167,6 @@ class _Api:
         number = _number(request)
         reply = await _body(request, _Reply, _TYPED_MAX)
         to, participants = _recipients(reply, number, self._handsets.last_group(number))
-        if not (reply.text or reply.media or reply.files):
-            raise _bad("a message needs a text, media or files")
-        if "\0" in reply.text:
-            raise _bad("NUL is no character of a text")
-        if self._handsets.summary(number).power is Power.OFF:
-            raise _Refused(409, "handset-off", f"{number} is switched off")
         files = [File(file.name, file.content_type, file.data) for file in reply.files]
         typed_id = await self._network.type(number, to, reply.text, reply.media, participants, files)
         return _json({"id": typed_id}, 202)
@@ -194,6 +196,8 @@ def _route(path: str, **handlers: _Handler) -> Route:
             return _problem(refused.status, refused.type, str(refused))
         except sms.SmsError as error:
             return _problem(400, "bad-request", str(error))
+        except CannotType as error:
+            return _problem(400 if error.type == "bad-request" else 409, error.type, str(error))
         except TooMany as error:
             return _problem(409, "too-many", str(error))
         except NoLink as error:
@@ -211,10 +215,11 @@ def _number(request: Request) -> str:
 
 
 def _handset_number(written: str) -> str:
-    """A number as carriers are given it. Raises _Refused 400."""
-    if not _DIGITS.fullmatch(written):
-        raise _bad(f"{written!r} is no telephone number")
-    return normalise_e164(written) or "+" + written.removeprefix("+")
+    """Raises _Refused 400."""
+    try:
+        return handset_number(written)
+    except ValueError as error:
+        raise _bad(str(error)) from None
 
 
 def _recipients(reply: _Reply, handset: str, group: HandsetMessage | None) -> tuple[str, Sequence[str]]:

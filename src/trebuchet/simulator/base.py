@@ -118,3 +118,11 @@ class MemoryLedger:
 
 class NoLink(Exception):
     """No link is up that could carry a message from a handset to the gateway."""
+
+
+class CannotType(Exception):
+    """What was typed cannot be sent from the handset. `type`: bad-request, handset-off or no-coverage."""
+
+    def __init__(self, type_: str, words: str) -> None:
+        super().__init__(words)
+        self.type = type_

@@ -6,6 +6,8 @@ all bounds drop the oldest first, so that a run of millions of messages can be w
 
 import asyncio
 import enum
+import heapq
+import itertools
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -16,7 +18,7 @@ from trebuchet.storage.base import HandsetMessage
 
 MESSAGES_MAX: Final = 10_000  # shown, on all handsets together
 MESSAGES_PER_HANDSET: Final = 2_000
-HELD_MAX: Final = 10_000  # kept for handsets that are off, all together
+HELD_MAX: Final = 10_000  # kept for handsets that cannot be reached, all together
 HANDSETS_MAX: Final = 20_000  # remembered: those that show something, and those that were changed
 WAITERS_MAX: Final = 1_000  # readers that wait at the same time
 
@@ -31,30 +33,41 @@ class Memory(enum.StrEnum):
     FULL = "full"  # messages fail
 
 
+class Coverage(enum.StrEnum):
+    GOOD = "good"
+    LOST = "lost"  # cannot be reached: as if it were off, but it can be looked at
+
+
 class TooMany(Exception):
     """A bound of this module is reached: try again later, or reset the handsets."""
 
 
 class Handset:
-    """One handset. `held` are the messages that the network keeps for it while it is off."""
+    """One handset. `held` are the messages that the network keeps for it while it cannot be reached."""
 
-    __slots__ = ("held", "inbox", "memory", "number", "power", "waiters")
+    __slots__ = ("coverage", "held", "inbox", "kept", "memory", "number", "power", "waiters")
 
     def __init__(self, number: str) -> None:
         self.number = number
         self.power = Power.ON
         self.memory = Memory.FREE
+        self.coverage = Coverage.GOOD
+        self.kept = False  # somebody wants it listed, even with nothing to show
         self.inbox: deque[HandsetMessage] = deque()
         self.held: list[Callable[[], None]] = []
         self.waiters: set[asyncio.Future[None]] = set()
 
     @property
+    def reachable(self) -> bool:
+        return self.power is Power.ON and self.coverage is Coverage.GOOD
+
+    @property
     def ordinary(self) -> bool:
         """Nothing about it needs remembering."""
         return (
-            self.power is Power.ON
+            self.reachable
             and self.memory is Memory.FREE
-            and not (self.inbox or self.held or self.waiters)
+            and not (self.kept or self.inbox or self.held or self.waiters)
         )
 
 
@@ -65,13 +78,18 @@ class Summary(msgspec.Struct, frozen=True):
     power: Power
     memory: Memory
     messages: int  # shown and still remembered
-    held: int  # waiting in the network until it is switched on
+    held: int  # waiting in the network until it can be reached
+    coverage: Coverage = Coverage.GOOD
 
 
 class Handsets:
-    """All handsets. All calls in one event loop; only `read` waits."""
+    """All handsets. All calls in one event loop; only `read` waits.
 
-    def __init__(self) -> None:
+    `changed` is told the number of each handset that looks different now.
+    """
+
+    def __init__(self, changed: Callable[[str], None] = lambda _: None) -> None:
+        self._changed = changed
         self._handsets: dict[str, Handset] = {}
         self._shown: OrderedDict[str, str] = OrderedDict()  # network id → number, oldest first
         self._held = 0
@@ -84,8 +102,37 @@ class Handsets:
     def list(self) -> Sequence[Summary]:
         return [_summary(handset) for handset in self._handsets.values()]
 
+    def foremost(self, limit: int) -> Sequence[Summary]:
+        """Those that are kept, then those with the newest messages, in the order in which they came to be known."""
+        if len(self._handsets) <= limit:
+            return self.list()
+        chosen = heapq.nlargest(limit, self._handsets.values(), key=_prominence)
+        return [_summary(handset) for handset in self._handsets.values() if handset in chosen]
+
+    def __len__(self) -> int:
+        return len(self._handsets)
+
     def summary(self, number: str) -> Summary:
         return _summary(self._handsets.get(number) or Handset(number))
+
+    def newest(self, number: str, limit: int) -> Sequence[HandsetMessage]:
+        """The last messages that a handset shows, oldest first."""
+        handset = self._handsets.get(number)
+        inbox = handset.inbox if handset is not None else ()
+        return list(itertools.islice(reversed(inbox), limit))[::-1]
+
+    def keep(self, number: str) -> None:
+        """List a handset from now on, even with nothing to show. Raises TooMany."""
+        self._known(number).kept = True
+        self._changed(number)
+
+    def drop(self, number: str) -> None:
+        """The reverse of `keep`, and the handset is as at first. What was held for it arrives before that."""
+        handset = self._handsets.get(number)
+        if handset is not None:
+            handset.kept = False
+            self.change(number, Power.ON, Memory.FREE, Coverage.GOOD)
+            self.clear(number)
 
     def show(self, message: HandsetMessage) -> None:
         """A message arrives; whoever waits for it is woken."""
@@ -105,13 +152,15 @@ class Handsets:
         for waiter in handset.waiters:
             if not waiter.done():
                 waiter.set_result(None)
+        self._changed(message.handset)
 
     def hold(self, handset: Handset, arrive: Callable[[], None]) -> bool:
-        """Keep a message until the handset is switched on. False if it keeps too many already."""
+        """Keep a message until the handset can be reached. False if it keeps too many already."""
         if len(handset.held) >= MESSAGES_PER_HANDSET or self._held >= HELD_MAX:
             return False
         handset.held.append(arrive)
         self._held += 1
+        self._changed(handset.number)
         return True
 
     def let_go(self, number: str, arrive: Callable[[], None]) -> None:
@@ -120,19 +169,19 @@ class Handsets:
         handset.held.remove(arrive)
         self._held -= 1
 
-    def change(self, number: str, power: Power | None, memory: Memory | None) -> Summary:
-        """Switch a handset on or off, fill or empty its memory. Raises TooMany."""
-        handset = self._handsets.get(number)
-        if handset is None:
-            if len(self._handsets) >= HANDSETS_MAX:
-                raise TooMany("too many handsets are remembered; reset them")
-            handset = self._handsets[number] = Handset(number)
+    def change(
+        self, number: str, power: Power | None, memory: Memory | None, coverage: Coverage | None = None
+    ) -> Summary:
+        """Switch a handset on or off, fill or empty its memory, take it out of coverage or back. Raises TooMany."""
+        handset = self._known(number)
         handset.power = power or handset.power
         handset.memory = memory or handset.memory
-        if handset.power is Power.ON:
+        handset.coverage = coverage or handset.coverage
+        if handset.reachable:
             self._release(handset)
         result = _summary(handset)
         self._forget_if_ordinary(handset)
+        self._changed(number)
         return result
 
     def clear(self, number: str) -> None:
@@ -143,12 +192,12 @@ class Handsets:
                 del self._shown[message.network_id]
             handset.inbox.clear()
             self._forget_if_ordinary(handset)
+            self._changed(number)
 
     def reset(self) -> None:
-        """Switch every handset on, with free memory and nothing shown. What was held for it arrives first."""
+        """Every handset as at first: reachable, with free memory and nothing shown. What was held arrives first."""
         for number in list(self._handsets):
-            self.change(number, Power.ON, Memory.FREE)
-            self.clear(number)
+            self.drop(number)
 
     def messages(self, number: str, *, since: str = "", contains: str = "") -> Sequence[HandsetMessage]:
         """What a handset shows, oldest first; `since` is the id of a message, and only later ones match."""
@@ -203,6 +252,14 @@ class Handsets:
             handset.waiters.discard(waiter)
             self._forget_if_ordinary(handset)
 
+    def _known(self, number: str) -> Handset:
+        handset = self._handsets.get(number)
+        if handset is None:
+            if len(self._handsets) >= HANDSETS_MAX:
+                raise TooMany("too many handsets are remembered; reset them")
+            handset = self._handsets[number] = Handset(number)
+        return handset
+
     def _release(self, handset: Handset) -> None:
         held, handset.held = handset.held, []
         self._held -= len(held)
@@ -214,5 +271,16 @@ class Handsets:
             self._handsets.pop(handset.number, None)
 
 
+def _prominence(handset: Handset) -> tuple[bool, int]:
+    return handset.kept, handset.inbox[-1].at_ms if handset.inbox else 0
+
+
 def _summary(handset: Handset) -> Summary:
-    return Summary(handset.number, handset.power, handset.memory, len(handset.inbox), len(handset.held))
+    return Summary(
+        handset.number,
+        handset.power,
+        handset.memory,
+        len(handset.inbox),
+        len(handset.held),
+        handset.coverage,
+    )

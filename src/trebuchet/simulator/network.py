@@ -17,11 +17,12 @@ from typing import Final
 import msgspec
 
 from trebuchet.clock import Clock, Ids
+from trebuchet.feed import Entry, Feed
 from trebuchet.model.message import Delivery, Kind
 from trebuchet.model.receipt import Receipt
 from trebuchet.protocols import sms
 from trebuchet.simulator import scenario
-from trebuchet.simulator.base import File, Key, Ledger, NoLink, Port, Reply, Submission, Typed
+from trebuchet.simulator.base import CannotType, File, Key, Ledger, NoLink, Port, Reply, Submission, Typed
 from trebuchet.simulator.handsets import Handset, Handsets, Memory, Power
 from trebuchet.simulator.outlet import AGAIN_MS, Outlet
 from trebuchet.simulator.plan import Plan
@@ -55,6 +56,7 @@ _Taken = tuple[Outlet, Submission, Fate, _Pairs]
 class SimulatedNetwork:
     """All calls in one event loop; none blocks but `start` and `type`.
 
+    `feed` is told, with its number in `to`, of each handset that looks different now.
     `chance` decides delays and ids: a seeded one repeats itself. Beyond `planned_max` receipts and answers
     that are still to come, submits are throttled.
     """
@@ -69,7 +71,8 @@ class SimulatedNetwork:
         ledger: Ledger,
         planned_max: int = _PLANNED_MAX,
     ) -> None:
-        self.handsets = Handsets()
+        self.handsets = Handsets(self._handset_changed)
+        self.feed = Feed()
         self._clock = clock
         self._chance = chance
         self._delay_ms = delay_min_ms
@@ -271,12 +274,16 @@ class SimulatedNetwork:
 
     # ---- handsets ----
 
+    def _handset_changed(self, number: str) -> None:
+        if self.feed.watched:
+            self.feed.publish(Entry(self._clock.now_ms(), "handset", "", to=number))
+
     def _deliver(self, outlet: Outlet, row: HandsetMessage, segments: int, fate: Fate, now_ms: int) -> None:
         if not fate.shown:
             self._plan_unseen(_Unseen(outlet, row, segments, fate), now_ms)
             return
         handset = self.handsets.find(row.handset)
-        if handset is not None and handset.power is Power.OFF:
+        if handset is not None and not handset.reachable:
             self._hold(_Unseen(outlet, row, segments, fate), handset)
             return
         self.handsets.show(row)
@@ -284,7 +291,7 @@ class SimulatedNetwork:
             self._plan.add(now_ms + planned.delay_ms, self._emit, outlet, row, segments, planned)
 
     def _hold(self, unseen: _Unseen, handset: Handset) -> None:
-        """Keep a message for a handset that is off."""
+        """Keep a message for a handset that cannot be reached."""
         arrive = partial(self._arrive, unseen)
         if self.handsets.hold(handset, arrive):
             unseen.arrive = arrive
@@ -351,9 +358,21 @@ class SimulatedNetwork:
     ) -> str:
         """A message from a handset to one of our numbers. Returns its id once the gateway has stored it.
 
-        `participants` are all recipients of a group message, `number` among them; `media` are URLs. Raises NoLink,
-        the gateway's own error if it does not take it, and sms.SmsError for a text that is too long for an SMS.
+        `participants` are all recipients of a group message, `number` among them; `media` are URLs. Raises
+        CannotType for a handset that is off or out of coverage and for a message of nothing, NoLink, the gateway's
+        own error if it does not take it, and sms.SmsError for a text that is too long for an SMS.
         """
+        if not (text or media or files):
+            raise CannotType("bad-request", "a message needs a text, media or files")
+        if "\0" in text:
+            raise CannotType("bad-request", "NUL is no character of a text")
+        state = self.handsets.find(handset)
+        if state is not None and not state.reachable:
+            off = state.power is Power.OFF
+            raise CannotType(
+                "handset-off" if off else "no-coverage",
+                f"{handset} {'is switched off' if off else 'has no coverage'}",
+            )
         kind = Kind.MMS if media or files or len(participants) > 1 else Kind.SMS
         counted = sms.count(text) if kind is Kind.SMS else None
         now_ms = self._clock.now_ms()
@@ -372,6 +391,7 @@ class SimulatedNetwork:
             encoding=counted.encoding.value if counted else "",
         )
         await port.typed(typed)
+        self._handset_changed(handset)
         row = HandsetMessage(
             typed.id, handset, number, "mo", text, typed.media, typed.participants, "", "", now_ms
         )

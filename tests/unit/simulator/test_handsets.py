@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from simulator.stories import HANDSET, quiet, row
 from trebuchet.simulator import handsets as module
-from trebuchet.simulator.handsets import Handsets, Memory, Power, Summary, TooMany
+from trebuchet.simulator.handsets import Coverage, Handsets, Memory, Power, Summary, TooMany
 
 pytestmark = pytest.mark.anyio
 
@@ -215,3 +215,73 @@ async def test_reset_forgets_everything() -> None:
     assert handsets.list() == []
     handsets.show(row())
     assert shown(handsets) == ["hello"]
+
+
+# ---- coverage, and what is listed ----
+
+
+@pytest.mark.parametrize(
+    ("power", "coverage", "reachable"),
+    [
+        (Power.ON, Coverage.GOOD, True),
+        (Power.OFF, Coverage.GOOD, False),
+        (Power.ON, Coverage.LOST, False),
+        (Power.OFF, Coverage.LOST, False),
+    ],
+)
+async def test_what_is_held_arrives_when_the_handset_can_be_reached(
+    power: Power, coverage: Coverage, reachable: bool
+) -> None:
+    """It must be both on and in coverage."""
+    handsets = Handsets()
+    handsets.change(HANDSET, Power.OFF, None, Coverage.LOST)
+    handset = handsets.find(HANDSET)
+    assert handset is not None
+    arrived: list[str] = []
+    assert handsets.hold(handset, lambda: arrived.append("a"))
+    summary = handsets.change(HANDSET, power, None, coverage)
+    assert (arrived, summary.held) == ((["a"], 0) if reachable else ([], 1))
+
+
+async def test_a_handset_that_is_kept_is_listed_until_it_is_dropped() -> None:
+    """With nothing on it; dropping it puts it back into its first state."""
+    handsets = Handsets()
+    handsets.keep(HANDSET)
+    assert [each.number for each in handsets.list()] == [HANDSET]
+    handsets.change(HANDSET, Power.OFF, Memory.FULL, Coverage.LOST)
+    handsets.show(row(1))
+    handsets.drop(HANDSET)
+    assert (handsets.list(), handsets.find(HANDSET), len(handsets)) == ([], None, 0)
+    handsets.drop(HANDSET)
+
+
+async def test_the_foremost_are_those_that_are_kept_and_those_with_news() -> None:
+    """In the order in which they came to be known, so that nothing on a screen changes places."""
+    handsets = Handsets()
+    for number in range(5):
+        handsets.show(replace(row(number, f"+1202555000{number}"), at_ms=100 - number))
+    handsets.keep("+12025550004")
+    assert [each.number for each in handsets.foremost(3)] == ["+12025550000", "+12025550001", "+12025550004"]
+    assert len(handsets.foremost(9)) == 5
+
+
+async def test_the_newest_messages_are_the_last_ones() -> None:
+    handsets = Handsets()
+    for number, text in enumerate("abc"):
+        handsets.show(row(number, text=text))
+    assert [each.text for each in handsets.newest(HANDSET, 2)] == ["b", "c"]
+    assert handsets.newest(OTHER, 2) == []
+
+
+async def test_every_change_is_told() -> None:
+    """Whatever makes a handset look different, and whose it is."""
+    told: list[str] = []
+    handsets = Handsets(told.append)
+    handsets.show(row(1))
+    handsets.change(OTHER, Power.OFF, None)
+    handset = handsets.find(OTHER)
+    assert handset is not None
+    handsets.hold(handset, lambda: None)
+    handsets.keep(HANDSET)
+    handsets.clear(HANDSET)
+    assert told == [HANDSET, OTHER, OTHER, HANDSET, HANDSET]

@@ -23,8 +23,8 @@ from trebuchet.errors import NotFound, StorageUnavailable
 from trebuchet.model.message import Kind
 from trebuchet.model.receipt import ReceiptState
 from trebuchet.protocols.sms import TooManySegments
-from trebuchet.simulator.base import File, NoLink
-from trebuchet.simulator.handsets import MESSAGES_PER_HANDSET, Memory, Power
+from trebuchet.simulator.base import CannotType, File, NoLink
+from trebuchet.simulator.handsets import MESSAGES_PER_HANDSET, Coverage, Memory, Power
 from trebuchet.simulator.scenario import Answer
 
 pytestmark = pytest.mark.anyio
@@ -530,3 +530,31 @@ async def test_receipts_name_their_carrier() -> None:
     await world.submit(submitted())
     await world.pass_ms(DELAY_MS)
     assert [receipt.carrier_id for receipt in world.line.receipts] == [CARRIER]
+
+
+async def test_a_handset_out_of_coverage_gets_its_message_when_it_is_back() -> None:
+    """And its receipt only then; nothing can be typed on it meanwhile."""
+    world = World()
+    world.network.handsets.change(HANDSET, None, None, Coverage.LOST)
+    await world.submit(submitted())
+    await world.pass_ms(MINUTE)
+    assert (world.line.answers, world.texts(), world.line.receipts) == ([Answer.ACCEPTED], [], [])
+    with pytest.raises(CannotType, match="has no coverage") as refused:
+        await world.network.type(HANDSET, OURS, "hi")
+    assert refused.value.type == "no-coverage"
+    world.network.handsets.change(HANDSET, None, None, Coverage.GOOD)
+    assert world.texts() == ["hello"]
+    await world.pass_ms(DELAY_MS)
+    assert states(world.line) == [ReceiptState.DELIVERED]
+
+
+async def test_watchers_hear_of_handsets() -> None:
+    """Of what comes and of what is typed, by the number; nothing is made for nobody."""
+    world = World()
+    watch = world.network.feed.open()
+    await world.submit(submitted())
+    await world.network.type(HANDSET, OURS, "hi")
+    assert [(each.what, each.message_id, each.to) for each in watch.take()] == [("handset", "", HANDSET)] * 2
+    world.network.feed.close(watch)
+    await world.submit(submitted(number=1))
+    assert watch.take() == []

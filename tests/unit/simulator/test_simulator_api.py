@@ -203,8 +203,15 @@ async def test_handsets_are_listed() -> None:
     await world.submit(submitted())
     await call(world, "PUT", "/sim/v1/handsets/+19195551235", {"power": "off"})
     assert (await call(world, "GET", "/sim/v1/handsets")).json == [
-        {"number": HANDSET, "power": "on", "memory": "free", "messages": 1, "held": 0},
-        {"number": "+19195551235", "power": "off", "memory": "free", "messages": 0, "held": 0},
+        {"number": HANDSET, "power": "on", "memory": "free", "messages": 1, "held": 0, "coverage": "good"},
+        {
+            "number": "+19195551235",
+            "power": "off",
+            "memory": "free",
+            "messages": 0,
+            "held": 0,
+            "coverage": "good",
+        },
     ]
 
 

@@ -10,7 +10,7 @@ let missed = false;
 function tell(hint) {
   for (const part of document.querySelectorAll("[data-live]")) {
     const wanted = part.dataset.live.split(" ");
-    const concerned = hint === null || hint.more || wanted[0] === "all" || hint.messages.some((id) => wanted.includes(id));
+    const concerned = hint === null || hint.more || wanted[0] === "all" || [...hint.messages, ...hint.numbers].some((id) => wanted.includes(id));
     if (concerned) part.dispatchEvent(new CustomEvent("changed", { detail: hint }));
   }
 }
@@ -42,6 +42,21 @@ document.addEventListener("visibilitychange", () => {
   }
 });
 if (document.querySelector("[data-live]")) listen();
+
+// What was opened stays open while its part is brought up to date.
+document.addEventListener("htmx:before:swap", () => {
+  const open = [...document.querySelectorAll("details[open][id]")].map((element) => element.id);
+  document.addEventListener(
+    "htmx:after:swap",
+    () => {
+      for (const id of open) {
+        const element = document.getElementById(id);
+        if (element) element.open = true;
+      }
+    },
+    { once: true },
+  );
+});
 
 // ---- notices ----
 
