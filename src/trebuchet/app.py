@@ -574,11 +574,11 @@ class Gateway:
             admin=context,
             network=self.network,
             history=history,
+            link_history=links,
             library=self.library,
             submit=create.send,
             callbacks=self.callbacks,
             catcher=self.catcher,
-            link_history=links,
             rules=GuardRules(
                 login_needed=not is_loopback(self.settings.server.host),
                 users=lambda: self.directory.users,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Dialog, Page, expect
 
+from browser.axe import violations
 from support.gateway import Gateway, running
 
 pytestmark = pytest.mark.anyio
@@ -73,3 +74,15 @@ async def test_a_number_is_tried_without_leaving_the_page(linked: Gateway, page:
     await page.get_by_label("Number, short code or name").fill("+12025550123")
     await page.get_by_role("button", name="Try", exact=True).click()
     await expect(page.locator("#address").get_by_text("12025550123", exact=True)).to_be_visible()
+
+
+@pytest.mark.node
+async def test_a_bound_link_is_accessible(linked: Gateway, page: Page) -> None:
+    """Its page with a bind, a tried number and PDUs; on a phone nothing sticks out."""
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await page.goto(f"{linked.url}/carriers/simulator?number=%2B12025550123")
+    await page.get_by_role("button", name="Watch").click()
+    await linked.send("hello")
+    await expect(page.locator("[data-trace-rows] li").first).to_be_visible()
+    assert await violations(page) == []
+    assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0

@@ -16,6 +16,8 @@ PAGES = [
     "/compose",
     "/handsets",
     "/callbacks",
+    "/carriers",
+    "/carriers/simulator",
     "/callbacks/93de2206-9669-4e07-948d-329f4b722ee2",
     "/catch/first",
     "/carriers",

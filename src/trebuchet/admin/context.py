@@ -49,5 +49,3 @@ class AdminContext:
     database: str
     simulator: bool
     queued: Callable[[], int]
-    # Changes of records take turns, so that none is lost to another that it did not see.
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)

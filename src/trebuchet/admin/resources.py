@@ -37,11 +37,11 @@ _NAMED_MAX = 20  # wrong or taken records that one answer names
 
 
 class Admin:
-    """The handlers over one context."""
+    """The handlers over one context. Changes take turns, so that none is lost to another that it did not see."""
 
     def __init__(self, context: AdminContext) -> None:
         self.context = context
-        self.turn = context.turn
+        self.turn = asyncio.Lock()
 
     async def save(
         self, *changes: Create | Change | Remove, before: Record | None = None, who: str | None = None

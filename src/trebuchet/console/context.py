@@ -27,11 +27,11 @@ class ConsoleContext:
     admin: AdminContext
     network: SimulatedNetwork | None  # None: no simulated handsets
     history: History
+    link_history: LinkHistory
     library: MediaLibrary
     submit: Submit
     callbacks: Callbacks
     catcher: Catcher | None  # None: there is none where others than this machine could post to it
-    link_history: LinkHistory
     rules: GuardRules
     attempts: LoginAttempts
     base_url: Callable[[], str]

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
-from simulator.stories import HANDSET, OURS, T0, row
 
+from support.network import HANDSET, OURS, T0, row
 from trebuchet.console import phones
 from trebuchet.model.account import Profile
 from trebuchet.model.message import Delivery, Direction, Kind, Message

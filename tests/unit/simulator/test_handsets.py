@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 from msgspec.structs import replace
 
-from simulator.stories import HANDSET, quiet, row
+from support.network import HANDSET, quiet, row
 from trebuchet.simulator import handsets as module
 from trebuchet.simulator.handsets import Coverage, Handsets, Memory, Power, Summary, TooMany
 

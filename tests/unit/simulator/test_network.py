@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from simulator.stories import (
+from support.network import (
     CARRIER,
     DELAY_MS,
     HANDSET,

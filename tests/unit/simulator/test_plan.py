@@ -2,7 +2,7 @@
 
 import pytest
 
-from simulator.stories import T0, quiet
+from support.network import T0, quiet
 from trebuchet.clock import ManualClock
 from trebuchet.simulator.plan import Plan
 

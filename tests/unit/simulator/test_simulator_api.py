@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from starlette.applications import Starlette
 
-from simulator.stories import DELAY_MS, HANDSET, OURS, T0, World, quiet, submitted
+from support.network import DELAY_MS, HANDSET, OURS, T0, World, quiet, submitted
 from trebuchet.clock import iso_ms
 from trebuchet.errors import NotFound, StorageUnavailable
 from trebuchet.model.message import Kind

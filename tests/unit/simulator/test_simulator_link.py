@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from simulator.stories import HANDSET, OURS, MemoryLedger, quiet, submitted
 from support.debts import MemoryDebts
+from support.network import HANDSET, OURS, MemoryLedger, quiet, submitted
 from trebuchet.carriers.base import (
     Accepted,
     File,

@@ -12,7 +12,6 @@ from trebuchet.admin.audit import entry
 from trebuchet.admin.context import LinkStatus
 from trebuchet.admin.operations import receipt_shown
 from trebuchet.admin.records import CARRIERS, shown
-from trebuchet.admin.resources import Admin
 from trebuchet.api.body import read_body
 from trebuchet.api.problems import Problem, conflict, not_found
 from trebuchet.clock import iso_ms
@@ -46,7 +45,6 @@ def routes(context: ConsoleContext, pages: Pages) -> Sequence[BaseRoute]:
 class Carriers:
     def __init__(self, context: ConsoleContext) -> None:
         self._context = context
-        self._records = Admin(context.admin)
 
     # ---- looking ----
 
@@ -111,10 +109,10 @@ class Carriers:
         return await self._change(request, {"settings": {**settings, "receipt_ids": wanted}})
 
     async def _change(self, request: Request, fields: Mapping[str, Any]) -> Response:
-        admin = self._context.admin
-        async with admin.turn:
+        records = self._context.records
+        async with records.turn:
             carrier = self._carrier(request)
-            await self._records.put(CARRIERS, carrier, dict(fields), who=_who(person_of(request)))
+            await records.put(CARRIERS, carrier, dict(fields), who=_who(person_of(request)))
         return see_other(f"/carriers/{carrier.id}")
 
     async def _steer(self, request: Request, what: str) -> Response:
