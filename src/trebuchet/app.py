@@ -4,9 +4,10 @@ import asyncio
 import os
 import random
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from ipaddress import ip_network
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,9 @@ from trebuchet.admin.answers import problem_answer
 from trebuchet.admin.app import BearerGuard
 from trebuchet.admin.context import AdminContext, LinkStatus
 from trebuchet.admin.passwords import Passwords
+from trebuchet.admin.resources import Admin
 from trebuchet.admin.secrets import new_secret
+from trebuchet.admin.users import Users
 from trebuchet.api import app as api
 from trebuchet.api import problems
 from trebuchet.api.create import CreateMessage
@@ -37,9 +40,13 @@ from trebuchet.clock import Clock, Ids, SystemClock
 from trebuchet.console import app as console
 from trebuchet.console.app import ConsoleRoute
 from trebuchet.console.attempts import LoginAttempts
+from trebuchet.console.catcher import Catcher, moved
+from trebuchet.console.catcher import url_of as url_of_catcher
 from trebuchet.console.context import ConsoleContext
 from trebuchet.console.guard import GuardRules
 from trebuchet.console.history import History
+from trebuchet.console.linkhistory import LinkHistory
+from trebuchet.console.linkview import measured
 from trebuchet.dispatch import Policy
 from trebuchet.feed import Feed
 from trebuchet.housekeeping import Housekeeping, Retention
@@ -58,11 +65,12 @@ from trebuchet.outbox.backoff import Schedule
 from trebuchet.outbox.committer import Committer, Spacing
 from trebuchet.outbox.pacing import Limit, Pacing
 from trebuchet.receipts import Receipts
-from trebuchet.settings import Settings
+from trebuchet.settings import Settings, value_text
+from trebuchet.settings.rows import rows as setting_rows
 from trebuchet.simulator import api as simulator_api
 from trebuchet.simulator.network import SimulatedNetwork
 from trebuchet.storage import open_store
-from trebuchet.storage.base import Create, DropOwed, DueWork, HandsetMessage, RecordHandset, Store
+from trebuchet.storage.base import Change, Create, DropOwed, DueWork, HandsetMessage, RecordHandset, Store
 from trebuchet.supervisor import Supervisor
 from trebuchet.telemetry import Telemetry
 from trebuchet.webclient import AddressRules, WebClient
@@ -113,6 +121,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Path
     demo: bool = False
     callback_url: str | None = None
+    sources: Mapping[str, str] = {}  # where the value of each setting came from, if not from its default
 
 
 class Gateway:
@@ -141,7 +150,9 @@ class Gateway:
         self._smsc: Smsc | None = None
         self._smsc_port = 0
         self.history: History | None = None
+        self.link_history: LinkHistory | None = None
         self.passwords = Passwords()
+        self.catcher = self._catcher()
         self._console_password: str | None = None
 
     # ---- building, in the order of the path ----
@@ -167,6 +178,7 @@ class Gateway:
         sock = listen(settings.server.host, settings.server.port)
         self.listening_url = url_of(settings.server.host, sock)
         self.base_url = settings.server.public_base_url or self.listening_url
+        await self._call_back_to_the_catcher(first)
         await self._serve(sock)
         return self._announcement(first)
 
@@ -408,6 +420,25 @@ class Gateway:
         )
         return first
 
+    def _catcher(self) -> Catcher | None:
+        """An endpoint for callbacks of a developer who has none yet."""
+        settings = self.settings
+        local = settings.simulator.enabled and is_loopback(settings.server.host)
+        return Catcher(self.clock, self.feed) if settings.console.enabled and local else None
+
+    async def _call_back_to_the_catcher(self, first: bootstrap.FirstRecords | None) -> None:
+        """A first application without an endpoint gets the catcher; one that has it follows it to another port."""
+        if self.catcher is None:
+            return
+        for application in list(self.directory.applications.values()):
+            url = moved(application.callback_url, self.base_url, is_loopback)
+            made = first is not None and application.id == first.application_id and not self.options.demo
+            if made and application.callback_url is None:
+                url = url_of_catcher(self.base_url, "first")
+            if url is not None:
+                await self.committer.add(Change(msgspec.structs.replace(application, callback_url=url)))
+        self.directory = await self.store.directory()
+
     async def _first_person(self) -> None:
         """Whoever can reach this gateway from elsewhere must log in, so there must be somebody who can."""
         settings = self.settings
@@ -517,7 +548,8 @@ class Gateway:
             simulator=self.network is not None,
             queued=lambda: self.acceptor.queued,
         )
-        more: list[BaseRoute] = [Mount("/admin/v1", app=admin.build(context))]
+        records = Admin(context)
+        more: list[BaseRoute] = [Mount("/admin/v1", app=admin.build(context, records))]
         if self.network is not None:
             routes = simulator_api.routes(self.network, self.clock)
             if not is_loopback(self.settings.server.host):
@@ -526,18 +558,27 @@ class Gateway:
                 routes = [Route(r.path, guard(r.app), methods=r.methods) for r in routes]
             more += routes
         if self.settings.console.enabled:
-            more.append(ConsoleRoute(console.build(self._console(context, create))))
+            if self.catcher is not None:
+                more.append(self.catcher.route())
+            more.append(ConsoleRoute(console.build(self._console(context, records, create))))
         return more
 
-    def _console(self, context: AdminContext, create: CreateMessage) -> ConsoleContext:
+    def _console(self, context: AdminContext, records: Admin, create: CreateMessage) -> ConsoleContext:
         history = self.history = History(self.clock, self.telemetry.counts)
         history.start()
+        links = self.link_history = LinkHistory(
+            self.clock, lambda: measured(self._links(), self.telemetry.counts())
+        )
+        links.start()
         return ConsoleContext(
             admin=context,
             network=self.network,
             history=history,
             library=self.library,
             submit=create.send,
+            callbacks=self.callbacks,
+            catcher=self.catcher,
+            link_history=links,
             rules=GuardRules(
                 login_needed=not is_loopback(self.settings.server.host),
                 users=lambda: self.directory.users,
@@ -548,8 +589,24 @@ class Gateway:
                 viewers_see_text=self.settings.console.viewers_see_text,
             ),
             attempts=LoginAttempts(),
+            records=records,
+            users=Users(records),
+            settings=self._settings_shown,
             base_url=lambda: self.base_url,
         )
+
+    def _settings_shown(self) -> list[dict[str, str]]:
+        return [
+            {
+                "name": row.name,
+                "value": value_text(attrgetter(row.name)(self.settings)),
+                "default": value_text(row.default),
+                "source": self.options.sources.get(row.name, "default"),
+                "description": row.description,
+                "environment": row.environment,
+            }
+            for row in setting_rows()
+        ]
 
     def _links(self) -> list[LinkStatus]:
         return [
@@ -560,6 +617,7 @@ class Gateway:
                 [(lane, link.room(lane)) for lane in link.lanes],
                 link,
                 self._receipt_ids(carrier.id, link),
+                self._receipt_proposal(carrier.id, link),
                 getattr(link, "try_address", None),
             )
             for carrier, link in self.supervisor.links()
@@ -575,6 +633,15 @@ class Gateway:
         if proposal.learned:
             return f"{setting}: learned {proposal.conversion}"
         return f"{setting}: {proposal.conversion} would match {proposal.seen} that do not match"
+
+    def _receipt_proposal(self, carrier_id: str, link: CarrierLink) -> str | None:
+        """The conversion that unmatched receipts speak for, unless it is set already."""
+        receipts = self.supervisor.receipts
+        proposal = receipts.proposal(carrier_id) if receipts is not None else None
+        setting: str | None = getattr(link, "receipt_ids", None)
+        if setting is None or proposal is None or proposal.conversion == setting:
+            return None
+        return str(proposal.conversion)
 
     async def refresh_gauges(self) -> None:
         """Bring the gauges of queues and links up to date."""
@@ -644,6 +711,8 @@ class Gateway:
             await self._server.stop()
         if self.history is not None:
             self.history.stop()
+        if self.link_history is not None:
+            self.link_history.stop()
         await self.supervisor.stop(grace_s)
         await self.fetcher.close()
         await self.images.close()

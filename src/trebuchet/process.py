@@ -6,7 +6,7 @@ import fcntl
 import gc
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,9 +24,10 @@ def serve(
     demo: bool,
     callback_url: str | None,
     announce: Callable[[Ready], None],
+    sources: Mapping[str, str] | None = None,
 ) -> int:
     """Run until SIGTERM or SIGINT; a second one ends the process at once. Returns the exit status. Blocks."""
-    options = Options(data_dir=data_dir, demo=demo, callback_url=callback_url)
+    options = Options(data_dir=data_dir, demo=demo, callback_url=callback_url, sources=sources or {})
     # What was imported lives for ever, and messages hardly ever form cycles: looking for them seldom halves
     # the longest waits.
     gc.freeze()

@@ -8,7 +8,26 @@ from support.gateway import Gateway
 
 pytestmark = [pytest.mark.anyio, pytest.mark.node]
 
-PAGES = ["/", "/messages", "/messages/{id}", "/messages?state=FAILED"]
+PAGES = [
+    "/",
+    "/messages",
+    "/messages/{id}",
+    "/messages?state=FAILED",
+    "/compose",
+    "/handsets",
+    "/callbacks",
+    "/callbacks/93de2206-9669-4e07-948d-329f4b722ee2",
+    "/catch/first",
+    "/carriers",
+    "/carriers/simulator",
+    "/set-up/accounts",
+    "/set-up/accounts/edit?key=u-demo",
+    "/set-up/carriers/new?kind=smpp",
+    "/set-up/routes?try=%2B12025550123",
+    "/set-up/users",
+    "/set-up/audit",
+    "/set-up/settings",
+]
 SCREENS = {
     "wide light": (1400, 900, "light"),
     "wide dark": (1400, 900, "dark"),

@@ -19,10 +19,9 @@ from trebuchet.errors import Conflict, NotFound, StorageUnavailable, TrebuchetEr
 from trebuchet.telemetry import Telemetry
 
 
-def build(context: AdminContext) -> Starlette:
-    """The application to mount at /admin/v1."""
-
-    records = resources.Admin(context)
+def build(context: AdminContext, records: resources.Admin | None = None) -> Starlette:
+    """The application to mount at /admin/v1. Whoever else changes records shares `records`, so that they take turns."""
+    records = records or resources.Admin(context)
 
     async def known(request: Request, error: Exception) -> Response:
         return problem_answer(_problem(error, request, context))

@@ -37,11 +37,11 @@ _NAMED_MAX = 20  # wrong or taken records that one answer names
 
 
 class Admin:
-    """The handlers over one context. Changes take turns, so that none is lost to another that it did not see."""
+    """The handlers over one context."""
 
     def __init__(self, context: AdminContext) -> None:
         self.context = context
-        self.turn = asyncio.Lock()
+        self.turn = context.turn
 
     async def save(
         self, *changes: Create | Change | Remove, before: Record | None = None, who: str | None = None
@@ -62,6 +62,17 @@ class Admin:
         for result in results:
             if isinstance(result, BaseException):
                 raise result
+
+    async def put(
+        self, resource: Resource, before: Record, body: Any, who: str | None = None
+    ) -> tuple[Record, dict[str, str]]:
+        """Put the fields of `body` in place of a record's own; to be called in a turn.
+
+        Returns the record, and the secrets to show once. Raises Problem that lists all that is wrong.
+        """
+        record, once = changed(resource, before, body, self.context)
+        await self.save(Change(record), before=before, who=who)
+        return record, once
 
     # ---- what every kind has ----
 
@@ -120,9 +131,7 @@ class Admin:
         async def handler(request: Request) -> Response:
             body = await ask.read_json(request)
             async with self.turn:
-                before = self._find(resource, request)
-                record, once = changed(resource, before, body, self.context)
-                await self.save(Change(record), before=before)
+                record, once = await self.put(resource, self._find(resource, request), body)
             return answer({**shown(record), **once})
 
         return handler
@@ -146,8 +155,8 @@ class Admin:
     def pause(self, *, paused: bool) -> Handler:
         async def handler(request: Request) -> Response:
             async with self.turn:
-                carrier: Carrier = self._find(CARRIERS, request)
-                before, carrier = carrier, msgspec.structs.replace(carrier, paused=paused)
+                before: Carrier = self._find(CARRIERS, request)
+                carrier = msgspec.structs.replace(before, paused=paused)
                 await self.save(Change(carrier), before=before)
             return answer(shown(carrier))
 
@@ -156,37 +165,47 @@ class Admin:
     async def list_credentials(self, request: Request) -> Response:
         account: Account = self._find(ACCOUNTS, request)
         return answer(
-            page_of(request, self._credentials(account).values(), lambda credential: credential.token)
+            page_of(request, self.credentials(account).values(), lambda credential: credential.token)
         )
 
     async def create_credential(self, request: Request) -> Response:
         fields = ask.read_body_as(await ask.read_json(request), CredentialFields)
-        async with self.turn:
-            account: Account = self._find(ACCOUNTS, request)
-            secret = new_secret(self.context.random_bytes)
-            credential = Credential(
-                token=new_token(self.context.random_bytes),
-                account_id=account.id,
-                secret_sha256=secret_sha256(secret),
-                label=fields.label,
-                created_ms=self.context.clock.now_ms(),
-            )
-            await self.save(Create(credential))
+        account: Account = self._find(ACCOUNTS, request)
+        credential, secret = await self.make_credential(account, fields.label)
         return answer({**shown(credential), "secret": secret}, 201)
 
-    async def revoke_credential(self, request: Request) -> Response:
+    async def make_credential(
+        self, account: Account, label: str, *, who: str | None = None
+    ) -> tuple[Credential, str]:
+        """A new token of an account, and its secret."""
+        secret = new_secret(self.context.random_bytes)
+        credential = Credential(
+            token=new_token(self.context.random_bytes),
+            account_id=account.id,
+            secret_sha256=secret_sha256(secret),
+            label=label,
+            created_ms=self.context.clock.now_ms(),
+        )
         async with self.turn:
-            account: Account = self._find(ACCOUNTS, request)
-            credential = self._credentials(account).get(request.path_params["token"])
-            if credential is None:
-                raise not_found(request.url.path, self.context.clock.now_ms())
-            if credential.revoked_ms is None:
-                now_ms = self.context.clock.now_ms()
-                revoked = msgspec.structs.replace(credential, revoked_ms=now_ms)
-                await self.save(Change(revoked), before=credential)
+            await self.save(Create(credential), who=who)
+        return credential, secret
+
+    async def revoke_credential(self, request: Request) -> Response:
+        await self.revoke(self._find(ACCOUNTS, request), request.path_params["token"])
         return no_content()
 
-    def _credentials(self, account: Account) -> dict[str, Credential]:
+    async def revoke(self, account: Account, token: str, *, who: str | None = None) -> None:
+        """Refuse a token from now on. Raises Problem if the account has none like it."""
+        async with self.turn:
+            credential = self.credentials(account).get(token)
+            now_ms = self.context.clock.now_ms()
+            if credential is None:
+                raise not_found(f"/admin/v1/accounts/{account.id}/credentials/{token}", now_ms)
+            if credential.revoked_ms is None:
+                revoked = msgspec.structs.replace(credential, revoked_ms=now_ms)
+                await self.save(Change(revoked), before=credential, who=who)
+
+    def credentials(self, account: Account) -> dict[str, Credential]:
         """Those of an account, revoked ones too."""
         directory = self.context.directory()
         every = (*directory.credentials.values(), *directory.revoked.values())

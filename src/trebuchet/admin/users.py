@@ -49,6 +49,19 @@ class Users:
         user = await self.make(fields.name, fields.role, fields.password)
         return answer(shown_user(user), 201)
 
+    @staticmethod
+    def checked(given: dict[str, str]) -> NewUser:
+        """A person as a form says it. Raises Problem."""
+        return ask.read_body_as(
+            {name: given[name] for name in NewUser.__struct_fields__ if name in given}, NewUser
+        )
+
+    @staticmethod
+    def role_of(written: str) -> Role:
+        """Raises Problem."""
+        role: Role | None = ask.read_body_as({"role": written}, UserFields).role
+        return role or Role.VIEWER
+
     async def make(self, name: str, role: Role, password: str, *, who: str | None = None) -> User:
         """A new person. Raises Problem."""
         if name in self._context.directory().users:

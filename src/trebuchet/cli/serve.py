@@ -99,6 +99,7 @@ def serve(
             demo=demo,
             callback_url=callback_url,
             announce=announce,
+            sources=loaded.sources,
         )
     except OSError as error:
         raise CommandError(Code.NO, start_problem(error)) from error

@@ -35,6 +35,8 @@ RULES = (
     Rule(SAFE, "/**", Role.VIEWER),
     Rule(UNSAFE, "/messages/**", Role.OPERATOR),
     Rule(UNSAFE, "/callbacks/**", Role.OPERATOR),
+    Rule(UNSAFE, "/catch/*/use", Role.ADMIN),
+    Rule(UNSAFE, "/catch/*/*", Role.OPERATOR),
     Rule(UNSAFE, "/carriers/**", Role.OPERATOR),
     Rule(UNSAFE, "/handsets/**", Role.OPERATOR),
 )

@@ -6,7 +6,17 @@ from typing import Protocol
 from starlette.routing import BaseRoute
 
 from trebuchet.console.context import ConsoleContext
-from trebuchet.console.pages import compose, handsets, login, message, messages, overview
+from trebuchet.console.pages import (
+    callbacks,
+    carriers,
+    compose,
+    handsets,
+    login,
+    message,
+    messages,
+    overview,
+    setup,
+)
 from trebuchet.console.render import Pages
 
 
@@ -14,4 +24,14 @@ class PageModule(Protocol):
     def routes(self, context: ConsoleContext, pages: Pages) -> Sequence[BaseRoute]: ...
 
 
-PAGES: tuple[PageModule, ...] = (login, overview, handsets, messages, message, compose)
+PAGES: tuple[PageModule, ...] = (
+    login,
+    overview,
+    handsets,
+    messages,
+    message,
+    compose,
+    callbacks,
+    carriers,
+    setup,
+)
