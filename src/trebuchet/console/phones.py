@@ -48,13 +48,12 @@ class Bubble(msgspec.Struct, frozen=True):
     typed: bool  # on this handset
     shown: bool  # false: it is not on the handset, and may never be
     text: str
-    media: int  # how many files
+    media: tuple[str, ...]  # URLs
     message_id: str = ""  # in the gateway, if it is known there
     tick: str = ""
     words: str = ""
     code: int | None = None
     final: bool = True
-    picture: bool = False  # its files can be looked at
     kind: str = Kind.SMS
 
 
@@ -101,13 +100,12 @@ def _came(number: str, row: HandsetMessage, found: Found | None) -> Bubble:
         typed=False,
         shown=True,
         text=row.text,
-        media=len(row.media),
+        media=row.media,
         message_id=found.message.id if found is not None else "",
         tick=tick,
         words=words,
         code=found.delivery.error_code if found is not None else None,
         final=found is None or found.delivery.final_ms is not None,
-        picture=found is not None,
         kind=Kind.MMS if row.media or row.participants else Kind.SMS,
     )
 
@@ -127,7 +125,7 @@ def _missing(number: str, found: Found) -> Bubble | None:
         typed=False,
         shown=False,
         text=message.text,
-        media=len(message.media or ()),
+        media=message.media or (),
         message_id=message.id,
         tick=tick,
         words=words,
@@ -148,13 +146,12 @@ def _typed(number: str, found: Found) -> Bubble:
         typed=True,
         shown=True,
         text=message.text,
-        media=len(message.media or ()),
+        media=message.media or (),
         message_id=message.id,
         tick=tick,
         words=words,
         code=found.delivery.error_code,
         final=_state(found) != "RECEIVED",
-        picture=True,
         kind=message.kind,
     )
 
@@ -200,14 +197,16 @@ def _teaser(bubble: Bubble) -> str:
     return bubble.text if len(bubble.text) <= _TEASER else bubble.text[:_TEASER] + "…"
 
 
-def opened(of: Sequence[Bubble], conversation: str, *, with_text: bool) -> list[dict[str, Any]]:
-    """The newest bubbles of one conversation, oldest first."""
+def opened(
+    of: Sequence[Bubble], conversation: str, own: Callable[[str], bool], *, with_text: bool
+) -> list[dict[str, Any]]:
+    """The newest bubbles of one conversation, oldest first. `own` knows the URLs of media objects that are here."""
     wanted = tuple(conversation.split(","))
     chosen = [each for each in of if each.members == wanted]
-    return [shown(each, with_text=with_text) for each in chosen[-_OPEN_MAX:]]
+    return [shown(each, own, with_text=with_text) for each in chosen[-_OPEN_MAX:]]
 
 
-def shown(bubble: Bubble, *, with_text: bool) -> dict[str, Any]:
+def shown(bubble: Bubble, own: Callable[[str], bool], *, with_text: bool) -> dict[str, Any]:
     """A bubble as JSON values. `parts` are the pieces of its text as they went on air."""
     counted = _parts(bubble) if with_text else None
     return {
@@ -219,17 +218,26 @@ def shown(bubble: Bubble, *, with_text: bool) -> dict[str, Any]:
         "parts": counted[1] if counted is not None else [],
         "encoding": counted[0] if counted is not None else "",
         "text_hidden": not with_text,
-        "media": [
-            {"name": f"File {place + 1}", "href": f"/handsets/pictures/{bubble.message_id}/{place}"}
-            if bubble.picture and with_text
-            else {"name": f"File {place + 1}", "href": ""}
-            for place in range(bubble.media)
-        ],
+        "media": _media(bubble, own) if with_text else [],
         "tick": bubble.tick,
         "words": bubble.words,
         "error_code": bubble.code,
         "final": bubble.final,
     }
+
+
+def _media(bubble: Bubble, own: Callable[[str], bool]) -> list[dict[str, str]]:
+    """Where each file is looked at: ours here, others where they are."""
+    return [
+        {
+            "name": url.partition("?")[0].rstrip("/").rpartition("/")[2],
+            "url": url,
+            "picture": f"/handsets/pictures/{bubble.message_id}/{place}"
+            if bubble.message_id and own(url)
+            else "",
+        }
+        for place, url in enumerate(bubble.media)
+    ]
 
 
 def _parts(bubble: Bubble) -> tuple[str, list[str]]:

@@ -110,11 +110,14 @@ class MediaLibrary:
 
     # ---- what messages do ----
 
+    def is_own(self, url: str) -> bool:
+        """Whether a URL is that of a media object here, be it there or not."""
+        return self._place(url) is not None
+
     async def own(self, account_id: str, url: str, octets_max: int) -> Fetched | None:
         """What a URL of ours names; None if it is not ours. Raises Unavailable if nothing of the account is there, or
         more than `octets_max`: then it is not read."""
-        bases = (self._base_url(), *self._own_urls())
-        place = next(filter(None, (own_place(url, base) for base in bases)), None)
+        place = self._place(url)
         if place is None:
             return None
         # To the sender of a message, what another account has does not exist.
@@ -150,14 +153,6 @@ class MediaLibrary:
             File(held.name, held.content_type, await self._contents.read(content.object_key))
             for held, content in await self._store.held_media(message_id)
         ]
-
-    async def held_file(self, message_id: str, place: int) -> File | None:
-        """One of the files that a message holds, counted from 0."""
-        held = await self._store.held_media(message_id)
-        if not 0 <= place < len(held):
-            return None
-        file, content = held[place]
-        return File(file.name, file.content_type, await self._contents.read(content.object_key))
 
     def object(
         self,
@@ -203,6 +198,10 @@ class MediaLibrary:
         async for old in self._contents.older(before_ms):
             known = await self._store.known_object_keys(old)
             await self._contents.delete([key for key in old if key not in known])
+
+    def _place(self, url: str) -> tuple[str, str] | None:
+        bases = (self._base_url(), *self._own_urls())
+        return next(filter(None, (own_place(url, base) for base in bases)), None)
 
     def _lives(self, kept: MediaObject) -> bool:
         return kept.expires_ms is None or kept.expires_ms > self._clock.now_ms()

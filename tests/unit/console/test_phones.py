@@ -10,9 +10,24 @@ from trebuchet.console import phones
 from trebuchet.model.account import Profile
 from trebuchet.model.message import Delivery, Direction, Kind, Message
 from trebuchet.model.status import State
-from trebuchet.storage.base import Found
+from trebuchet.storage.base import Found, HandsetMessage
+
+T0 = 1_767_225_600_000
+HANDSET = "+19195551234"
+OURS = "+12345678901"
+OURS_TO_SHOW = "http://us/"
+
+
+def own(url: str) -> bool:
+    return url.startswith(OURS_TO_SHOW)
+
 
 OTHER = "+19195551235"
+
+
+def row(number: int, text: str = "hello") -> HandsetMessage:
+    """What the network put on the handset."""
+    return HandsetMessage(f"n-{number}", HANDSET, OURS, "mt", text, (), (), f"else/{number}", "", T0 + number)
 
 
 def message(**fields: Any) -> Message:
@@ -117,23 +132,23 @@ def test_a_group_is_a_conversation_of_its_own() -> None:
         (f"{OURS},{OTHER}", "to all of us", 2),
         (OURS, "to you", 1),
     ]
-    texts = [each["parts"] for each in phones.opened(bubbles, f"{OURS},{OTHER}", with_text=True)]
+    texts = [each["parts"] for each in phones.opened(bubbles, f"{OURS},{OTHER}", own, with_text=True)]
     assert texts == [["to all"], ["to all of us"]]
 
 
 def test_a_long_text_is_in_the_parts_that_went_on_air() -> None:
     """And says in what encoding."""
     text = "“" + "x" * 100
-    shown = phones.shown(only([replace(row(1, text=text), peer=OURS)], []), with_text=True)
+    shown = phones.shown(only([replace(row(1, text=text), peer=OURS)], []), own, with_text=True)
     assert ("".join(shown["parts"]), len(shown["parts"]), shown["encoding"]) == (text, 2, "UCS-2")
 
 
 def test_who_may_not_read_texts_sees_none() -> None:
     """Neither in the list nor in a bubble, and no file either."""
     bubble = only([], [typed(text="secret", media=("http://x/secret.png",), kind=Kind.MMS)])
-    everything = [phones.shown(bubble, with_text=False), phones.conversations([bubble], with_text=False)]
+    everything = [phones.shown(bubble, own, with_text=False), phones.conversations([bubble], with_text=False)]
     assert "secret" not in str(everything)
-    assert phones.shown(bubble, with_text=False)["media"] == [{"name": "File 1", "href": ""}]
+    assert phones.shown(bubble, own, with_text=False)["media"] == []
 
 
 def test_news_are_what_came_elsewhere_since() -> None:
@@ -151,3 +166,13 @@ def test_a_number_that_nobody_has_is_proposed() -> None:
     assert phones.free_number(taken.__contains__) == "+12025550125"
     assert phones.free_number(lambda number: number != "+12025550100") == "+12025550100"
     assert phones.free_number(lambda _: True) == "+12025550123"
+
+
+def test_only_files_of_ours_are_shown_as_pictures() -> None:
+    """Others are named, and looked at where they are."""
+    urls = ("http://us/media/a.png", "https://example.com/b/c.png?d=/e")
+    shown = phones.shown(only([], [typed(media=urls, kind=Kind.MMS)]), own, with_text=True)
+    assert [(each["name"], each["picture"]) for each in shown["media"]] == [
+        ("a.png", "/handsets/pictures/m-1/0"),
+        ("c.png", ""),
+    ]

@@ -18,7 +18,6 @@ from trebuchet.console.render import Page, Pages, person_of, see_other
 from trebuchet.media.fetch import Unavailable
 from trebuchet.media.sniff import sniff
 from trebuchet.model.address import normalise_sender
-from trebuchet.model.message import Direction
 from trebuchet.protocols import sms
 from trebuchet.simulator.api import handset_number
 from trebuchet.simulator.base import CannotType, File, NoLink
@@ -102,7 +101,8 @@ class Bench:
         listed = phones.conversations(bubbles, with_text=with_text)
         chosen = wanted or (listed[0]["id"] if listed else "")
         is_open = chosen not in ("", "list", "new")
-        shown = phones.opened(bubbles, chosen, with_text=with_text) if is_open else []
+        own = self._context.library.is_own
+        shown = phones.opened(bubbles, chosen, own, with_text=with_text) if is_open else []
         return {
             **msgspec.to_builtins(self._handsets.summary(number)),
             "view": "conversation" if is_open else chosen or "new",
@@ -134,13 +134,10 @@ class Bench:
         )
 
     async def _file(self, message_id: str, place: int) -> File | None:
-        """What the gateway holds of it; nothing is fetched from elsewhere."""
-        held = await self._context.library.held_file(message_id, place)
-        if held is not None:
-            return File(held.name, held.content_type, held.octets)
+        """A media object of the message's own account; nothing is fetched from elsewhere."""
         life = await self._context.admin.store.life(message_id)
         media = life.message.media or () if life is not None else ()
-        if life is None or life.message.direction is Direction.OUT or place >= len(media):
+        if life is None or place >= len(media):
             return None
         try:
             own = await self._context.library.own(life.message.account_id, media[place], _PICTURE_MAX)
