@@ -40,6 +40,8 @@ from trebuchet.clock import Clock, Ids, SystemClock
 from trebuchet.console import app as console
 from trebuchet.console.app import ConsoleRoute
 from trebuchet.console.attempts import LoginAttempts
+from trebuchet.console.catcher import Catcher, moved
+from trebuchet.console.catcher import url_of as url_of_catcher
 from trebuchet.console.context import ConsoleContext
 from trebuchet.console.guard import GuardRules
 from trebuchet.console.history import History
@@ -66,7 +68,7 @@ from trebuchet.settings.rows import rows as setting_rows
 from trebuchet.simulator import api as simulator_api
 from trebuchet.simulator.network import SimulatedNetwork
 from trebuchet.storage import open_store
-from trebuchet.storage.base import Create, DropOwed, DueWork, HandsetMessage, RecordHandset, Store
+from trebuchet.storage.base import Change, Create, DropOwed, DueWork, HandsetMessage, RecordHandset, Store
 from trebuchet.supervisor import Supervisor
 from trebuchet.telemetry import Telemetry
 from trebuchet.webclient import AddressRules, WebClient
@@ -147,6 +149,7 @@ class Gateway:
         self._smsc_port = 0
         self.history: History | None = None
         self.passwords = Passwords()
+        self.catcher = self._catcher()
         self._console_password: str | None = None
         self._first: bootstrap.FirstRecords | None = None
 
@@ -173,6 +176,7 @@ class Gateway:
         sock = listen(settings.server.host, settings.server.port)
         self.listening_url = url_of(settings.server.host, sock)
         self.base_url = settings.server.public_base_url or self.listening_url
+        await self._call_back_to_the_catcher(self._first)
         await self._serve(sock)
         return self._announcement(self._first)
 
@@ -420,6 +424,25 @@ class Gateway:
             return None
         return bootstrap.first_records(os.urandom, 0, demo=True, callback_url=None, simulator=True)
 
+    def _catcher(self) -> Catcher | None:
+        """An endpoint for callbacks of a developer who has none yet."""
+        settings = self.settings
+        local = settings.simulator.enabled and is_loopback(settings.server.host)
+        return Catcher(self.clock, self.feed) if settings.console.enabled and local else None
+
+    async def _call_back_to_the_catcher(self, first: bootstrap.FirstRecords | None) -> None:
+        """A first application without an endpoint gets the catcher; one that has it follows it to another port."""
+        if self.catcher is None:
+            return
+        for application in list(self.directory.applications.values()):
+            url = moved(application.callback_url, self.base_url, is_loopback)
+            made = first is not None and application.id == first.application_id and not self.options.demo
+            if made and application.callback_url is None:
+                url = url_of_catcher(self.base_url, "first")
+            if url is not None:
+                await self.committer.add(Change(msgspec.structs.replace(application, callback_url=url)))
+        self.directory = await self.store.directory()
+
     async def _first_person(self) -> None:
         """Whoever can reach this gateway from elsewhere must log in, so there must be somebody who can."""
         settings = self.settings
@@ -539,6 +562,8 @@ class Gateway:
                 routes = [Route(r.path, guard(r.app), methods=r.methods) for r in routes]
             more += routes
         if self.settings.console.enabled:
+            if self.catcher is not None:
+                more.append(self.catcher.route())
             more.append(ConsoleRoute(console.build(self._console(context, records, create))))
         return more
 
@@ -551,6 +576,8 @@ class Gateway:
             history=history,
             library=self.library,
             submit=create.send,
+            callbacks=self.callbacks,
+            catcher=self.catcher,
             rules=GuardRules(
                 login_needed=not is_loopback(self.settings.server.host),
                 users=lambda: self.directory.users,

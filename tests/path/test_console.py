@@ -56,7 +56,18 @@ async def final(gateway: Gateway, message_id: str) -> Any:
     return values
 
 
-PAGES = ["/", "/messages", "/set-up/accounts", "/set-up/users", "/set-up/audit", "/set-up/settings"]
+PAGES = [
+    "/",
+    "/messages",
+    "/handsets",
+    "/compose",
+    "/callbacks",
+    "/catch",
+    "/set-up/accounts",
+    "/set-up/users",
+    "/set-up/audit",
+    "/set-up/settings",
+]
 
 
 @pytest.mark.parametrize("path", PAGES)

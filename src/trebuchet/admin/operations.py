@@ -99,6 +99,11 @@ class Operations:
 
     async def replay(self, request: Request) -> Response:
         wanted = ask.read_body_as(await ask.read_json(request, ask.BULK_MAX), ReplayRequest)
+        queued, more = await self.replay_events(wanted)
+        return answer({"queued": queued, "more": more})
+
+    async def replay_events(self, wanted: ReplayRequest) -> tuple[int, bool]:
+        """Put callbacks back into the queue: how many, and whether one call left some out. Raises Problem."""
         ids, more = await self._replayable(wanted)
         queued = 0
         for start in range(0, len(ids), _REPLAY_BATCH):
@@ -106,7 +111,7 @@ class Operations:
             items = await self.context.write(Replay(ids[start : start + _REPLAY_BATCH], now_ms))
             self.context.replayed(items)
             queued += len(items)
-        return answer({"queued": queued, "more": more})
+        return queued, more
 
     async def _replayable(self, wanted: ReplayRequest) -> tuple[list[str], bool]:
         """Ids of the events to send again, and whether there are more than one call takes."""

@@ -17,6 +17,7 @@ import msgspec
 from standardwebhooks import Webhook
 
 from trebuchet.callbacks.payload import render
+from trebuchet.callbacks.recent import RecentTries, Try
 from trebuchet.clock import Clock
 from trebuchet.feed import Entry, Feed
 from trebuchet.model.account import Application, CallbackAuth, Directory
@@ -75,6 +76,7 @@ class Callbacks:
         feed: Feed,
         telemetry: Telemetry,
     ) -> None:
+        self.recent = RecentTries()
         self.clock = clock
         self.store = store
         self.committer = committer
@@ -141,6 +143,30 @@ class Callbacks:
         """Rows were put back into the queue by hand."""
         for item in items:
             self._lane(item.application_id).queue.leave_in_table(item.due_ms)
+
+    async def post(self, application: Application, event_id: str, body: bytes) -> tuple[Attempt, str]:
+        """POST a body once, signed and with the application's credentials: what came of it, and its class, such as
+        `2xx` or the name of an error. Nothing is stored. The application must have a callback URL."""
+        started_ms = self.clock.now_ms()
+        headers = [*self.headers, *signature_headers(application, event_id, started_ms, body)]
+        preemptive = application.callback_auth is CallbackAuth.PREEMPTIVE
+        try:
+            answer = await self._ask(application, body, [*headers, *_credentials(application, preemptive)])
+            if answer.status == 401 and not preemptive and _challenged(answer):
+                answer = await self._ask(application, body, [*headers, *_credentials(application, True)])
+        except WebError as error:
+            took_ms = self.clock.now_ms() - started_ms
+            return Attempt(event_id, started_ms, took_ms, None, str(error), ""), type(error).__name__
+        words = answer.body.decode("utf-8", "replace").replace("\0", "\ufffd")
+        attempt = Attempt(event_id, started_ms, int(answer.duration_ms), answer.status, None, words)
+        return attempt, f"{answer.status // 100}xx"
+
+    async def _ask(self, application: Application, body: bytes, headers: list[tuple[bytes, bytes]]) -> Answer:
+        assert application.callback_url is not None
+        policy = self.policy
+        return await self.client.post(
+            application.callback_url, body, headers, timeout_s=policy.timeout_s, answer_max=policy.answer_keep
+        )
 
     async def close(self, grace_s: float) -> None:
         """Start no more POSTs, wait at most `grace_s` for those under way. What is not settled is repeated later."""
@@ -254,43 +280,12 @@ class _ApplicationLane:
         self._settle(due, attempt, verdict)
 
     async def _post(self, due: DueCallback, application: Application) -> Attempt:
-        owner = self._owner
-        assert application.callback_url is not None
         body = render(due.event, due.message)
-        started_ms = owner.clock.now_ms()
-        signed = signature_headers(application, due.item.event_id, started_ms, body)
-        preemptive = application.callback_auth is CallbackAuth.PREEMPTIVE
-        base = owner.headers
-        try:
-            answer = await self._ask(
-                application, body, [*base, *signed, *_credentials(application, preemptive)]
-            )
-            if answer.status == 401 and not preemptive and _challenged(answer):
-                answer = await self._ask(
-                    application, body, [*base, *signed, *_credentials(application, True)]
-                )
-        except WebError as error:
-            owner.telemetry.count("trebuchet_callback_attempts_total", type(error).__name__)
-            return Attempt(
-                due.item.event_id, started_ms, owner.clock.now_ms() - started_ms, None, str(error), ""
-            )
-        owner.telemetry.count("trebuchet_callback_attempts_total", f"{answer.status // 100}xx")
-        owner.telemetry.callback_took(answer.duration_ms / 1000)
-        return Attempt(
-            due.item.event_id,
-            started_ms,
-            int(answer.duration_ms),
-            answer.status,
-            None,
-            answer.body.decode("utf-8", "replace").replace("\0", "\ufffd"),
-        )
-
-    async def _ask(self, application: Application, body: bytes, headers: list[tuple[bytes, bytes]]) -> Answer:
-        assert application.callback_url is not None
-        policy = self._owner.policy
-        return await self._owner.client.post(
-            application.callback_url, body, headers, timeout_s=policy.timeout_s, answer_max=policy.answer_keep
-        )
+        attempt, result = await self._owner.post(application, due.item.event_id, body)
+        self._owner.telemetry.count("trebuchet_callback_attempts_total", result)
+        if attempt.status is not None:
+            self._owner.telemetry.callback_took(attempt.duration_ms / 1000)
+        return attempt
 
     def _settle(self, due: DueCallback, attempt: Attempt | None, verdict: Verdict) -> None:
         item = due.item
@@ -303,6 +298,10 @@ class _ApplicationLane:
         elif attempt is not None and not verdict.delivered:
             self._owner.telemetry.count("trebuchet_callbacks_given_up_total")
             self._owner.telemetry.problem("callback_given_up", event_id=item.event_id, status=attempt.status)
+        if attempt is not None:
+            again_ms = None if retry is None else retry.due_ms
+            one = Try(attempt, due.message.id, due.event.to, due.event.type.value, again_ms)
+            self._owner.recent.add(item.application_id, one)
         inbound = due.event.type is EventType.RECEIVED and verdict.delivered
         self._store(due, SettleCallback(item.event_id, attempt, retry, due.message.id if inbound else None))
         if self._owner.feed.watched and attempt is not None:

@@ -8,7 +8,9 @@ from trebuchet.admin.bootstrap import FirstRecords
 from trebuchet.admin.context import AdminContext
 from trebuchet.admin.resources import Admin
 from trebuchet.admin.users import Users
+from trebuchet.callbacks.deliver import Callbacks
 from trebuchet.console.attempts import LoginAttempts
+from trebuchet.console.catcher import Catcher
 from trebuchet.console.guard import GuardRules
 from trebuchet.console.history import History
 from trebuchet.media.library import MediaLibrary
@@ -27,6 +29,8 @@ class ConsoleContext:
     history: History
     library: MediaLibrary
     submit: Submit
+    callbacks: Callbacks
+    catcher: Catcher | None  # None: there is none where others than this machine could post to it
     rules: GuardRules
     attempts: LoginAttempts
     base_url: Callable[[], str]

@@ -36,6 +36,8 @@ RULES = (
     Rule(("POST",), "/guide/dismiss", Role.VIEWER),
     Rule(UNSAFE, "/messages/**", Role.OPERATOR),
     Rule(UNSAFE, "/callbacks/**", Role.OPERATOR),
+    Rule(UNSAFE, "/catch/*/use", Role.ADMIN),
+    Rule(UNSAFE, "/catch/*/*", Role.OPERATOR),
     Rule(UNSAFE, "/carriers/**", Role.OPERATOR),
     Rule(UNSAFE, "/handsets/**", Role.OPERATOR),
 )

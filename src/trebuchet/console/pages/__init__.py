@@ -6,7 +6,17 @@ from typing import Protocol
 from starlette.routing import BaseRoute
 
 from trebuchet.console.context import ConsoleContext
-from trebuchet.console.pages import compose, handsets, login, message, messages, overview, setup, welcome
+from trebuchet.console.pages import (
+    callbacks,
+    compose,
+    handsets,
+    login,
+    message,
+    messages,
+    overview,
+    setup,
+    welcome,
+)
 from trebuchet.console.render import Pages
 
 
@@ -14,4 +24,14 @@ class PageModule(Protocol):
     def routes(self, context: ConsoleContext, pages: Pages) -> Sequence[BaseRoute]: ...
 
 
-PAGES: tuple[PageModule, ...] = (login, overview, handsets, messages, message, compose, setup, welcome)
+PAGES: tuple[PageModule, ...] = (
+    login,
+    overview,
+    handsets,
+    messages,
+    message,
+    compose,
+    callbacks,
+    setup,
+    welcome,
+)

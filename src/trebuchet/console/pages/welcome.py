@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from trebuchet.console import guide
+from trebuchet.console.catcher import url_of
 from trebuchet.console.codes import codes
 from trebuchet.console.context import ConsoleContext
 from trebuchet.console.render import Pages, person_of, see_other
@@ -72,6 +73,7 @@ class Guide:
             "simulator": context.network is not None,
             "base_url": context.base_url(),
             "sender": given,
+            "catcher": self._catcher(given["callback_url"] if given is not None else None),
         }
         request_body = guide.request_of(given) if given is not None else None
         hidden = {
@@ -83,3 +85,10 @@ class Guide:
             "first": context.first if person.role == Role.ADMIN else None,
         }
         return values, hidden
+
+    def _catcher(self, callback_url: str | None) -> str | None:
+        """The name of the catcher that takes the callbacks, or that could; None if they go elsewhere."""
+        if self._context.catcher is None or callback_url is None:
+            return "first" if self._context.catcher is not None else None
+        head = url_of(self._context.base_url(), "")
+        return callback_url.removeprefix(head) if callback_url.startswith(head) else None

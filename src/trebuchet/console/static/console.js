@@ -43,6 +43,21 @@ document.addEventListener("visibilitychange", () => {
 });
 if (document.querySelector("[data-live]")) listen();
 
+// What was opened stays open while its part is brought up to date.
+document.addEventListener("htmx:before:swap", () => {
+  const open = [...document.querySelectorAll("details[open][id]")].map((element) => element.id);
+  document.addEventListener(
+    "htmx:after:swap",
+    () => {
+      for (const id of open) {
+        const element = document.getElementById(id);
+        if (element) element.open = true;
+      }
+    },
+    { once: true },
+  );
+});
+
 // ---- notices ----
 
 function notice(text, kind = "info") {
