@@ -45,6 +45,8 @@ from trebuchet.console.catcher import url_of as url_of_catcher
 from trebuchet.console.context import ConsoleContext
 from trebuchet.console.guard import GuardRules
 from trebuchet.console.history import History
+from trebuchet.console.linkhistory import LinkHistory
+from trebuchet.console.linkview import measured
 from trebuchet.dispatch import Policy
 from trebuchet.feed import Feed
 from trebuchet.housekeeping import Housekeeping, Retention
@@ -148,6 +150,7 @@ class Gateway:
         self._smsc: Smsc | None = None
         self._smsc_port = 0
         self.history: History | None = None
+        self.link_history: LinkHistory | None = None
         self.passwords = Passwords()
         self.catcher = self._catcher()
         self._console_password: str | None = None
@@ -570,6 +573,10 @@ class Gateway:
     def _console(self, context: AdminContext, records: Admin, create: CreateMessage) -> ConsoleContext:
         history = self.history = History(self.clock, self.telemetry.counts)
         history.start()
+        links = self.link_history = LinkHistory(
+            self.clock, lambda: measured(self._links(), self.telemetry.counts())
+        )
+        links.start()
         return ConsoleContext(
             admin=context,
             network=self.network,
@@ -578,6 +585,7 @@ class Gateway:
             submit=create.send,
             callbacks=self.callbacks,
             catcher=self.catcher,
+            link_history=links,
             rules=GuardRules(
                 login_needed=not is_loopback(self.settings.server.host),
                 users=lambda: self.directory.users,
@@ -617,6 +625,7 @@ class Gateway:
                 [(lane, link.room(lane)) for lane in link.lanes],
                 link,
                 self._receipt_ids(carrier.id, link),
+                self._receipt_proposal(carrier.id, link),
                 getattr(link, "try_address", None),
             )
             for carrier, link in self.supervisor.links()
@@ -632,6 +641,15 @@ class Gateway:
         if proposal.learned:
             return f"{setting}: learned {proposal.conversion}"
         return f"{setting}: {proposal.conversion} would match {proposal.seen} that do not match"
+
+    def _receipt_proposal(self, carrier_id: str, link: CarrierLink) -> str | None:
+        """The conversion that unmatched receipts speak for, unless it is set already."""
+        receipts = self.supervisor.receipts
+        proposal = receipts.proposal(carrier_id) if receipts is not None else None
+        setting: str | None = getattr(link, "receipt_ids", None)
+        if setting is None or proposal is None or proposal.conversion == setting:
+            return None
+        return str(proposal.conversion)
 
     async def refresh_gauges(self) -> None:
         """Bring the gauges of queues and links up to date."""
@@ -699,6 +717,8 @@ class Gateway:
             await self._server.stop()
         if self.history is not None:
             self.history.stop()
+        if self.link_history is not None:
+            self.link_history.stop()
         await self.supervisor.stop(grace_s)
         await self.fetcher.close()
         await self.images.close()

@@ -18,6 +18,8 @@ PAGES = [
     "/callbacks",
     "/callbacks/93de2206-9669-4e07-948d-329f4b722ee2",
     "/catch/first",
+    "/carriers",
+    "/carriers/simulator",
     "/set-up/accounts",
     "/set-up/accounts/edit?key=u-demo",
     "/set-up/carriers/new?kind=smpp",

@@ -24,6 +24,7 @@ class LinkStatus:
     lanes: Sequence[tuple[str, int]]  # name, room
     link: object = None  # the link itself; one that has more to show is a carriers.status.Observable
     receipt_ids: str | None = None  # how the ids of its receipts are read, and what is proposed
+    proposal: str | None = None  # the value of the setting `receipt_ids` that unmatched receipts speak for
     try_address: Callable[[str], dict[str, Any]] | None = None  # how a number goes on the wire
 
 
@@ -48,3 +49,5 @@ class AdminContext:
     database: str
     simulator: bool
     queued: Callable[[], int]
+    # Changes of records take turns, so that none is lost to another that it did not see.
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)

@@ -1,5 +1,6 @@
 """Links to carriers as operators see and steer them: binds, addresses, and the PDUs that pass."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -28,7 +29,7 @@ class Links:
     async def list(self, request: Request) -> Response:
         ask.query(request)
         depths = (await self.context.store.depths()).outbox
-        return answer({"items": [_shown(link, depths) for link in self.context.links()]})
+        return answer({"items": [shown(link, depths) for link in self.context.links()]})
 
     async def get(self, request: Request) -> Response:
         ask.query(request)
@@ -36,59 +37,73 @@ class Links:
 
     async def _answer(self, request: Request) -> Response:
         depths = (await self.context.store.depths()).outbox
-        return answer(_shown(self._find(request), depths))
+        return answer(shown(self._find(request), depths))
 
     def steer(self, what: str) -> Handler:
         """Unbind or rebind one bind of a link, or all of them."""
 
         async def handler(request: Request) -> Response:
             wanted = ask.read_body_as(await ask.read_json(request), BindRequest)
-            link = _observable(self._find(request))
-            done = link.unbind(wanted.bind) if what == "unbind" else link.rebind(wanted.bind)
-            if not done:
-                names = ", ".join(bind.name for bind in link.report())
-                raise invalid_field("bind", f"'bind' must be one of {names}")
+            steered(self._find(request), what, wanted.bind)
             return await self._answer(request)
 
         return handler
 
     async def trace(self, request: Request) -> Response:
         with_text = ask.flag(ask.query(request, "text"), "text")
-        carrier_id = request.path_params["id"]
-        _observable(self._find(request))
-
-        def current() -> Observable | None:
-            found = self._named(carrier_id)
-            return found.link if found is not None and isinstance(found.link, Observable) else None
-
-        def exists() -> bool:
-            return carrier_id in self.context.directory().carriers
-
-        return TraceResponse(current, exists, with_text=with_text)
+        return trace_of(self.context, self._find(request), with_text=with_text)
 
     async def address(self, request: Request) -> Response:
         given = ask.query(request, "number")
-        status = self._find(request)
-        if status.try_address is None:
-            raise conflict(f"{status.carrier_id} has no addresses: its kind is {status.kind}")
-        # A plus that was not percent-encoded arrives as a blank.
-        written = given.get("number", "")
-        number = normalise_sender("+" + written[1:] if written.startswith(" ") else written)
-        if number is None:
-            raise invalid_field(
-                "number",
-                "'number' must be an E.164 number, a short code of 5 or 6 digits, or up to 11 letters and digits",
-            )
-        return answer({"number": number, **status.try_address(number)})
+        return answer(address_of(self._find(request), given.get("number", "")))
 
     def _find(self, request: Request) -> LinkStatus:
-        found = self._named(request.path_params["id"])
+        found = named(self.context, request.path_params["id"])
         if found is None:
             raise not_found(request.url.path, self.context.clock.now_ms())
         return found
 
-    def _named(self, carrier_id: str) -> LinkStatus | None:
-        return next((link for link in self.context.links() if link.carrier_id == carrier_id), None)
+
+def named(context: AdminContext, carrier_id: str) -> LinkStatus | None:
+    """The link of a carrier as it is now."""
+    return next((link for link in context.links() if link.carrier_id == carrier_id), None)
+
+
+def steered(status: LinkStatus, what: str, bind: str | None) -> None:
+    """ "unbind" or "rebind" one bind, or all. Raises Problem: the link has no binds, or none of this name."""
+    link = _observable(status)
+    done = link.unbind(bind) if what == "unbind" else link.rebind(bind)
+    if not done:
+        names = ", ".join(each.name for each in link.report())
+        raise invalid_field("bind", f"'bind' must be one of {names}")
+
+
+def trace_of(context: AdminContext, status: LinkStatus, *, with_text: bool) -> Response:
+    """The PDUs of a link from now on. Raises Problem if it has no binds."""
+    _observable(status)
+
+    def current() -> Observable | None:
+        found = named(context, status.carrier_id)
+        return found.link if found is not None and isinstance(found.link, Observable) else None
+
+    def exists() -> bool:
+        return status.carrier_id in context.directory().carriers
+
+    return TraceResponse(current, exists, with_text=with_text)
+
+
+def address_of(status: LinkStatus, written: str) -> dict[str, Any]:
+    """How a number goes on the wire of a link. Raises Problem: it has no addresses, or this is no number."""
+    if status.try_address is None:
+        raise conflict(f"{status.carrier_id} has no addresses: its kind is {status.kind}")
+    # A plus that was not percent-encoded arrives as a blank.
+    number = normalise_sender("+" + written[1:] if written.startswith(" ") else written)
+    if number is None:
+        raise invalid_field(
+            "number",
+            "'number' must be an E.164 number, a short code of 5 or 6 digits, or up to 11 letters and digits",
+        )
+    return {"number": number, **status.try_address(number)}
 
 
 def _observable(status: LinkStatus) -> Observable:
@@ -97,7 +112,8 @@ def _observable(status: LinkStatus) -> Observable:
     return status.link
 
 
-def _shown(status: LinkStatus, depths: dict[str, tuple[int, int]]) -> dict[str, Any]:
+def shown(status: LinkStatus, depths: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
+    """A link as JSON values; `depths` are rows and the time of the oldest, by lane."""
     binds = status.link.report() if isinstance(status.link, Observable) else []
     return {
         "carrier_id": status.carrier_id,

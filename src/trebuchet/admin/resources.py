@@ -37,11 +37,11 @@ _NAMED_MAX = 20  # wrong or taken records that one answer names
 
 
 class Admin:
-    """The handlers over one context. Changes take turns, so that none is lost to another that it did not see."""
+    """The handlers over one context."""
 
     def __init__(self, context: AdminContext) -> None:
         self.context = context
-        self.turn = asyncio.Lock()
+        self.turn = context.turn
 
     async def save(
         self, *changes: Create | Change | Remove, before: Record | None = None, who: str | None = None
@@ -62,6 +62,17 @@ class Admin:
         for result in results:
             if isinstance(result, BaseException):
                 raise result
+
+    async def put(
+        self, resource: Resource, before: Record, body: Any, who: str | None = None
+    ) -> tuple[Record, dict[str, str]]:
+        """Put the fields of `body` in place of a record's own; to be called in a turn.
+
+        Returns the record, and the secrets to show once. Raises Problem that lists all that is wrong.
+        """
+        record, once = changed(resource, before, body, self.context)
+        await self.save(Change(record), before=before, who=who)
+        return record, once
 
     # ---- what every kind has ----
 
@@ -120,9 +131,7 @@ class Admin:
         async def handler(request: Request) -> Response:
             body = await ask.read_json(request)
             async with self.turn:
-                before = self._find(resource, request)
-                record, once = changed(resource, before, body, self.context)
-                await self.save(Change(record), before=before)
+                record, once = await self.put(resource, self._find(resource, request), body)
             return answer({**shown(record), **once})
 
         return handler
@@ -146,8 +155,8 @@ class Admin:
     def pause(self, *, paused: bool) -> Handler:
         async def handler(request: Request) -> Response:
             async with self.turn:
-                carrier: Carrier = self._find(CARRIERS, request)
-                before, carrier = carrier, msgspec.structs.replace(carrier, paused=paused)
+                before: Carrier = self._find(CARRIERS, request)
+                carrier = msgspec.structs.replace(before, paused=paused)
                 await self.save(Change(carrier), before=before)
             return answer(shown(carrier))
 

@@ -13,6 +13,7 @@ from trebuchet.console.attempts import LoginAttempts
 from trebuchet.console.catcher import Catcher
 from trebuchet.console.guard import GuardRules
 from trebuchet.console.history import History
+from trebuchet.console.linkhistory import LinkHistory
 from trebuchet.media.library import MediaLibrary
 from trebuchet.model.account import Account, Profile
 from trebuchet.model.message import Message
@@ -31,6 +32,7 @@ class ConsoleContext:
     submit: Submit
     callbacks: Callbacks
     catcher: Catcher | None  # None: there is none where others than this machine could post to it
+    link_history: LinkHistory
     rules: GuardRules
     attempts: LoginAttempts
     base_url: Callable[[], str]

@@ -117,10 +117,9 @@ class Pages:
         """What every template is given beside the values of its page."""
         admin = self._context.admin
         theme = request.cookies.get("theme", "")
-        path = request.url.path
         return {
             "title": page.title,
-            "here": next((p for _, p, _, _ in reversed(NAVIGATION) if p != "/" and path.startswith(p)), "/"),
+            "here": _menu_entry(request.url.path),
             "navigation": [
                 entry[:3] for entry in NAVIGATION if self._context.network is not None or not entry[3]
             ],
@@ -133,6 +132,13 @@ class Pages:
             "query": dict(request.query_params),
             **page.hidden,
         }
+
+
+def _menu_entry(path: str) -> str:
+    """The path of the menu's entry that a page belongs to."""
+    if path.startswith("/catch"):
+        return "/callbacks"
+    return next((entry for _, entry, _, _ in NAVIGATION if entry != "/" and path.startswith(entry)), "/")
 
 
 def person_of(request: Request) -> Person:

@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute
 from trebuchet.console.context import ConsoleContext
 from trebuchet.console.pages import (
     callbacks,
+    carriers,
     compose,
     handsets,
     login,
@@ -32,6 +33,7 @@ PAGES: tuple[PageModule, ...] = (
     message,
     compose,
     callbacks,
+    carriers,
     setup,
     welcome,
 )

@@ -105,6 +105,7 @@ function showTimes(root = document) {
     if (element.textContent !== shown) element.textContent = shown;
   }
 }
+window.showTimes = showTimes;
 showTimes();
 setInterval(showTimes, 5000);
 document.addEventListener("htmx:after:swap", () => showTimes());
