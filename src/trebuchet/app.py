@@ -154,6 +154,7 @@ class Gateway:
         self.passwords = Passwords()
         self.catcher = self._catcher()
         self._console_password: str | None = None
+        self._first: bootstrap.FirstRecords | None = None
 
     # ---- building, in the order of the path ----
 
@@ -171,16 +172,16 @@ class Gateway:
         )
         self.ids = Ids()
         self.directory = await self.store.directory()
-        first = await self._first_run()
+        self._first = await self._first_run() or self._demo_records()
         await self._first_person()
         self._build_path()
         await self._resume()
         sock = listen(settings.server.host, settings.server.port)
         self.listening_url = url_of(settings.server.host, sock)
         self.base_url = settings.server.public_base_url or self.listening_url
-        await self._call_back_to_the_catcher(first)
+        await self._call_back_to_the_catcher(self._first)
         await self._serve(sock)
-        return self._announcement(first)
+        return self._announcement(self._first)
 
     def _build_path(self) -> None:
         self.network = self._network() if self.settings.simulator.enabled else None
@@ -420,6 +421,12 @@ class Gateway:
         )
         return first
 
+    def _demo_records(self) -> bootstrap.FirstRecords | None:
+        """What is documented of `--demo`, whether or not this start made it."""
+        if not self.options.demo:
+            return None
+        return bootstrap.first_records(os.urandom, 0, demo=True, callback_url=None, simulator=True)
+
     def _catcher(self) -> Catcher | None:
         """An endpoint for callbacks of a developer who has none yet."""
         settings = self.settings
@@ -593,6 +600,7 @@ class Gateway:
             users=Users(records),
             settings=self._settings_shown,
             base_url=lambda: self.base_url,
+            first=self._first,
         )
 
     def _settings_shown(self) -> list[dict[str, str]]:
@@ -683,8 +691,6 @@ class Gateway:
         return self.options.data_dir / "admin-token"
 
     def _announcement(self, first: bootstrap.FirstRecords | None) -> Ready:
-        if first is None and self.options.demo:
-            first = bootstrap.first_records(os.urandom, 0, demo=True, callback_url=None, simulator=True)
         return Ready(
             base_url=self.base_url,
             data_dir=self.options.data_dir,

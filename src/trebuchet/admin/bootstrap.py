@@ -29,6 +29,8 @@ DEMO_TOKEN = "t-demo"  # noqa: S105  # documented and fixed: for tests
 DEMO_SECRET = "s-demo"  # noqa: S105  # likewise
 DEMO_APPLICATION = "93de2206-9669-4e07-948d-329f4b722ee2"
 DEMO_NUMBERS = ("+12345678901", "+12025550100")
+FIRST_NUMBERS = ("+12025550100", "+12025550101")  # for fiction: no carrier gives them to anybody
+FIRST_HANDSET = "+12345678902"  # whom the first message goes to, if the carrier is simulated
 
 
 class FirstRecords(msgspec.Struct, frozen=True):
@@ -59,7 +61,7 @@ def first_records(
             new_secret(random_bytes),
         )
         application_id = str(uuid.UUID(bytes=random_bytes(16), version=4))
-        numbers = ("+12025550100", "+12025550101")
+        numbers = FIRST_NUMBERS
     records: list[Record] = [
         Account(id=account_id, name="First account", created_ms=now_ms),
         Credential(

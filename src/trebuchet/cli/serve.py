@@ -36,6 +36,7 @@ OPTIONS = (
     Option("port", "--port", "PORT", "Port to listen on; 0 takes any [default: 8080]."),
     Option("callback_url", "--callback-url", "URL", "Where the first application is called back."),
     Option("config", "--config", "FILE", "TOML file with settings."),
+    Option("open_browser", "--open", "", "Open the console in the browser, if there is a display.", bool),
     Option("demo", "--demo", "", "Fixed, public credentials, for trials and tests only.", bool),
     Option(
         "simulate_over_smpp",
@@ -55,6 +56,8 @@ OPTIONS = (
     Option("log_format", "--log-format", "FORMAT", "auto, console or json [default: auto]."),
 )
 
+NO_DISPLAY = "There is no display here: open the console's address in a browser yourself.\n"
+
 # Option → the setting that it gives a value.
 SETTINGS = {
     "data": "server.data_dir",
@@ -72,6 +75,7 @@ def serve(
     demo: bool,
     callback_url: str | None,
     simulate_over_smpp: bool,
+    open_browser: bool,
     **flags: str | None,
 ) -> int:
     """Start the gateway.
@@ -90,6 +94,11 @@ def serve(
 
     def announce(ready: "Ready") -> None:
         sys.stdout.write(welcome(ready, demo=demo))
+        if open_browser and ready.console:
+            if has_display(os.environ, sys.platform):
+                show(f"{ready.base_url}/")
+            else:
+                sys.stdout.write(NO_DISPLAY)
         sys.stdout.flush()
 
     try:
@@ -137,7 +146,20 @@ def register(tree: "typer.Typer") -> None:
     tree.command()(described(command, "serve", serve.__doc__, parameters))
 
 
+def show(url: str) -> None:
+    """Open a page in the user's browser, which may take its time."""
+    import threading
+    import webbrowser
+
+    threading.Thread(target=webbrowser.open, args=(url,), name="browser", daemon=True).start()
+
+
 # ---- decisions ----
+
+
+def has_display(environ: Mapping[str, str], platform: str) -> bool:
+    """Whether a browser with windows could be opened: elsewhere one of the terminal would take it over."""
+    return platform in ("darwin", "win32") or bool(environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY"))
 
 
 class _Parser(argparse.ArgumentParser):

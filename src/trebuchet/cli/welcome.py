@@ -2,9 +2,8 @@
 
 import shlex
 
+from trebuchet.admin.bootstrap import FIRST_HANDSET
 from trebuchet.app import FIRST_PERSON, Ready
-
-RECIPIENT = "+12345678902"
 
 # The snippets begin at the margin: pasted with blanks before them, Python would refuse its lines.
 FIRST_RUN = """\
@@ -83,7 +82,7 @@ def welcome(ready: Ready, *, demo: bool) -> str:
         application=ready.application_id,
         number=ready.numbers[0],
         numbers=", ".join(ready.numbers),
-        recipient=RECIPIENT,
+        recipient=FIRST_HANDSET,
         data=ready.data_dir,
         data_quoted=shlex.quote(str(ready.data_dir)),
         admin_token=ready.admin_token_path,

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from trebuchet.admin.bootstrap import FirstRecords
 from trebuchet.admin.context import AdminContext
 from trebuchet.admin.resources import Admin
 from trebuchet.admin.users import Users
@@ -35,6 +36,7 @@ class ConsoleContext:
     rules: GuardRules
     attempts: LoginAttempts
     base_url: Callable[[], str]
+    first: FirstRecords | None  # what this start made, or what `--demo` always has: its secret is known
     records: Admin
     users: Users
     settings: Callable[

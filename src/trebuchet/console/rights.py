@@ -33,6 +33,7 @@ RULES = (
     Rule(SAFE, "/compose/**", Role.OPERATOR),
     Rule(UNSAFE, "/compose/**", Role.OPERATOR),
     Rule(SAFE, "/**", Role.VIEWER),
+    Rule(("POST",), "/guide/dismiss", Role.VIEWER),
     Rule(UNSAFE, "/messages/**", Role.OPERATOR),
     Rule(UNSAFE, "/callbacks/**", Role.OPERATOR),
     Rule(UNSAFE, "/catch/*/use", Role.ADMIN),

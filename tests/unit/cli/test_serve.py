@@ -4,7 +4,15 @@ import pytest
 
 from trebuchet.cli import connection
 from trebuchet.cli.outcome import Code, CommandError
-from trebuchet.cli.serve import OPTIONS, check_callback_url, parse, parse_assignments, start_problem, words
+from trebuchet.cli.serve import (
+    OPTIONS,
+    check_callback_url,
+    has_display,
+    parse,
+    parse_assignments,
+    start_problem,
+    words,
+)
 from trebuchet.settings import load
 
 GIVEN = ["--demo", "--port=0", "--host", "::1", "--set", "a.b=1", "--set=c.d=-x", "--data", "a folder"]
@@ -22,6 +30,7 @@ def test_options_as_values() -> None:
         "assignments": ["a.b=1", "c.d=-x"],
         "data": "a folder",
         "simulate_over_smpp": False,
+        "open_browser": False,
     }
     assert parse([]).demo is False
 
@@ -85,6 +94,21 @@ def test_a_callback_url_is_optional() -> None:
 def test_what_kept_it_from_starting(error: OSError, text: str) -> None:
     """What is wrong and what to do, without an error number."""
     assert start_problem(error) == text
+
+
+@pytest.mark.parametrize(
+    ("environ", "platform", "there"),
+    [
+        ({}, "linux", False),
+        ({"DISPLAY": ""}, "linux", False),
+        ({"DISPLAY": ":0"}, "linux", True),
+        ({"WAYLAND_DISPLAY": "wayland-0"}, "linux", True),
+        ({}, "darwin", True),
+    ],
+)
+def test_a_browser_needs_a_display(environ: dict[str, str], platform: str, there: bool) -> None:
+    """Without one, a browser of the terminal would take the gateway's output over."""
+    assert has_display(environ, platform) is there
 
 
 def test_the_variables_of_the_command_line_are_no_settings() -> None:

@@ -16,6 +16,7 @@ from trebuchet.console.pages import (
     messages,
     overview,
     setup,
+    welcome,
 )
 from trebuchet.console.render import Pages
 
@@ -34,4 +35,5 @@ PAGES: tuple[PageModule, ...] = (
     callbacks,
     carriers,
     setup,
+    welcome,
 )

@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute
 from trebuchet.clock import iso_ms
 from trebuchet.console.context import ConsoleContext
 from trebuchet.console.history import Belongs, Counts, total
+from trebuchet.console.pages.welcome import Guide
 from trebuchet.console.render import Page, Pages
 from trebuchet.model import errorcodes
 
@@ -37,8 +38,15 @@ LINES: tuple[tuple[str, Belongs], ...] = (
 
 
 def routes(context: ConsoleContext, pages: Pages) -> Sequence[BaseRoute]:
-    async def overview(_: Request) -> Page:
-        return Page("overview", await _values(context), "Overview")
+    guide = Guide(context)
+
+    async def overview(request: Request) -> Page:
+        part = request.query_params.get("part")
+        values = await _values(context) if part != "steps" else {}
+        if part == "figures" or (part != "steps" and not await guide.wanted(request)):
+            return Page("overview", {**values, "guide": None}, "Overview")
+        shown, hidden = await guide.look(request)
+        return Page("overview", {**values, "guide": shown}, "Overview", hidden=hidden)
 
     return pages.routes("/", GET=overview)
 
