@@ -149,6 +149,7 @@ async def test_retention_deletes_what_is_older() -> None:
         Prune("audit", T0 - 365 * DAY, 100),
         Prune("parked_receipts", T0 - 7 * DAY, 100),
         Prune("held_media", T0 - 2 * DAY, 100),
+        Prune("owed_mails", T0 - 2 * DAY, 100),
         Prune("idempotency", T0, 100),
         Prune("media", T0, 100),
     ]
@@ -161,6 +162,7 @@ async def test_retention_may_be_off() -> None:
     assert [change.what for change in house.changes if isinstance(change, Prune)] == [
         "parked_receipts",
         "held_media",
+        "owed_mails",
         "idempotency",
         "media",
     ]

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from support.network import HANDSET, OURS, T0, row
 from trebuchet.console import phones
 from trebuchet.model.account import Profile
 from trebuchet.model.message import Delivery, Direction, Kind, Message
