@@ -3,6 +3,7 @@
 import pytest
 from playwright.async_api import Page, expect
 
+from browser.axe import violations
 from support.gateway import Gateway
 
 pytestmark = pytest.mark.anyio
@@ -30,3 +31,11 @@ async def test_it_can_be_put_away(gateway: Gateway, page: Page) -> None:
     await page.get_by_role("button", name="Do not show this again").click()
     await expect(page.get_by_role("heading", name="Messages per second")).to_be_visible()
     await expect(page.get_by_text("Your first message")).to_have_count(0)
+
+
+@pytest.mark.node
+async def test_everybody_can_use_it(gateway: Gateway, page: Page) -> None:
+    """Before anything was sent, with all that it can open; the pages' own test sees it after that."""
+    await page.goto(gateway.url)
+    await page.get_by_text("The same from a program").click()
+    assert await violations(page) == []

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from trebuchet.admin.bootstrap import DEMO_NUMBERS, FIRST_HANDSET, FIRST_NUMBERS, FirstRecords
+from trebuchet.admin.bootstrap import DEMO_NUMBERS, FIRST_NUMBERS, FirstRecords
 from trebuchet.model.account import Directory
 from trebuchet.model.message import Direction
 from trebuchet.model.status import State
@@ -11,6 +11,7 @@ from trebuchet.storage.base import Found
 
 MESSAGES_MAX: Final = 20  # of whoever has more nobody needs to be shown how
 TEXT: Final = "Hello from Trebuchet"
+YOUR_PHONE: Final = "+1YOURNUMBER"  # to be filled in: what is sent there costs something
 REPLY: Final = "Hello back"
 
 
@@ -31,7 +32,7 @@ def sender(directory: Directory, first: FirstRecords | None) -> dict[str, Any] |
     return None
 
 
-def request_of(given: dict[str, Any], to: str = FIRST_HANDSET) -> dict[str, Any]:
+def request_of(given: dict[str, Any], to: str) -> dict[str, Any]:
     """The body of the first message."""
     return {
         "from": given["number"],

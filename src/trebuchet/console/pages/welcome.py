@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from trebuchet.admin.bootstrap import FIRST_HANDSET
 from trebuchet.console import guide
 from trebuchet.console.catcher import url_of
 from trebuchet.console.codes import codes
@@ -75,7 +76,8 @@ class Guide:
             "sender": given,
             "catcher": self._catcher(given["callback_url"] if given is not None else None),
         }
-        request_body = guide.request_of(given) if given is not None else None
+        to = FIRST_HANDSET if context.network is not None else guide.YOUR_PHONE
+        request_body = guide.request_of(given, to) if given is not None else None
         hidden = {
             "request": request_body,
             "reply_text": guide.REPLY,
