@@ -135,6 +135,7 @@ async def test_on_a_small_screen_one_phone_is_seen_at_a_time(gateway: Gateway, p
     await gateway.send("one")
     await gateway.send("two", to=OTHER)
     await page.goto(f"{gateway.url}/handsets")
+    assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     tabs = page.get_by_role("navigation", name="Phones")
     await tabs.get_by_role("link", name=OTHER).click()
     await expect(phone(page, OTHER)).to_be_in_viewport(ratio=0.5)

@@ -225,6 +225,19 @@ async def test_a_handset_is_switched() -> None:
     assert (await call(world, "GET", f"/sim/v1/handsets/{HANDSET}")).json == second.json
 
 
+async def test_a_handset_loses_its_coverage_and_returns() -> None:
+    """Nothing can be typed meanwhile; what came waits."""
+    world = World()
+    lost = await call(world, "PUT", f"/sim/v1/handsets/{HANDSET}", {"coverage": "lost"})
+    assert (lost.json["coverage"], lost.json["power"]) == ("lost", "on")
+    await world.submit(submitted())
+    typed = await call(world, "POST", MESSAGES, {"to": OURS, "text": "hi"})
+    assert (typed.status, typed.json["type"]) == (409, "no-coverage")
+    assert (await call(world, "GET", MESSAGES)).json == []
+    await call(world, "PUT", f"/sim/v1/handsets/{HANDSET}", {"coverage": "good"})
+    assert [each["text"] for each in (await call(world, "GET", MESSAGES)).json] == ["hello"]
+
+
 async def test_a_handset_that_is_off_shows_nothing_until_it_is_on() -> None:
     """Switching on brings the message and its receipt."""
     world = World()

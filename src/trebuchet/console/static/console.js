@@ -17,16 +17,12 @@ function tell(hint) {
 
 function listen() {
   const source = new EventSource("/events");
-  let lost = false;
+  // What happened before it was open, since the page was made or while it was lost, is looked for once.
   source.addEventListener("open", () => {
     connection?.classList.remove("hidden");
-    if (lost) tell(null);
-    lost = false;
+    tell(null);
   });
-  source.addEventListener("error", () => {
-    connection?.classList.add("hidden");
-    lost = true;
-  });
+  source.addEventListener("error", () => connection?.classList.add("hidden"));
   source.addEventListener("changed", (event) => {
     if (document.hidden) missed = true;
     else tell(JSON.parse(event.data));
