@@ -33,7 +33,11 @@ async def get(gateway: Gateway, path: str, **headers: str) -> Answer:
 
 async def post(gateway: Gateway, path: str, **fields: str) -> Answer:
     """As a page of the console does."""
-    headers = {"Origin": gateway.url, "Content-Type": "application/x-www-form-urlencoded"}
+    headers = {
+        "Origin": gateway.url,
+        "Content-Type": "application/x-www-form-urlencoded",
+        "Accept": "text/html",
+    }
     return await request("POST", gateway.url + path, body=urlencode(fields).encode(), headers=headers)
 
 
@@ -231,6 +235,7 @@ async def test_replayed_callbacks_go_back_into_the_queue(gateway: Gateway) -> No
     assert (answer.status, answer.headers["location"]) == (303, f"/messages/{message_id}#callbacks")
     refused = await post(gateway, form.get("action"), _csrf="0" * 64)
     assert refused.status == 403
+    assert "too old" in str(html.fromstring(refused.body).xpath("string(//h1)"))
 
 
 async def test_what_no_page_does_is_refused(gateway: Gateway) -> None:

@@ -1,6 +1,7 @@
 """The console as an ASGI application, and the route that lets its pages stand beside the APIs at `/`."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -43,7 +44,7 @@ def build(context: ConsoleContext) -> Starlette:
         middleware=[
             Middleware(SafeHeaders),
             Middleware(LastDefence, telemetry=context.admin.telemetry),
-            Middleware(Guard, rules=context.rules),
+            Middleware(Guard, rules=context.rules, page=partial(_refusal, pages)),
         ],
         exception_handlers=dict.fromkeys((TrebuchetError, HTTPException, ClientDisconnect), _failure(pages)),
     )
@@ -66,6 +67,11 @@ class ConsoleRoute(BaseRoute):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._application(scope, receive, send)
+
+
+def _refusal(pages: Pages, request: Request, problem: Problem) -> Response:
+    values = {"status": problem.status, "what": problem.description, "fields": []}
+    return pages.render_whole(request, Page("failure", values, "Refused", problem.status))
 
 
 def _failure(pages: Pages) -> Callable[[Request, Exception], Awaitable[Response]]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, quote
 
-from starlette.requests import cookie_parser
+from starlette.requests import Request, cookie_parser
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -41,9 +41,16 @@ class GuardRules:
 class Guard:
     """Middleware that lets a request through with `scope["state"]["person"]`, or answers it."""
 
-    def __init__(self, app: ASGIApp, rules: GuardRules) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        rules: GuardRules,
+        page: Callable[[Request, Problem], Response] | None = None,
+    ) -> None:
+        """`page` makes the page that says to a person why they were refused."""
         self._app = app
         self._rules = rules
+        self._page = page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -60,10 +67,18 @@ class Guard:
             if person is None or not sessions.same(given, person.csrf):
                 refusal = _forbidden("This page is too old: load it again, then repeat what you did")
         if refusal is not None:
-            await _answer(refusal, scope, headers)(scope, receive, send)
+            answer = self._answered(refusal, scope, headers)
+            await answer(scope, receive, send)
             return
         scope.setdefault("state", {})["person"] = person or Person(role=Role.VIEWER, sees_text=False)
         await self._app(scope, receive, send)
+
+    def _answered(self, refusal: Problem, scope: Scope, headers: origins.Headers) -> Response:
+        by_person = "text/html" in ",".join(headers.get("accept", ())) and "hx-request" not in headers
+        # Whoever must log in, or calls us by a strange name, is shown no page of ours.
+        if self._page is not None and by_person and refusal.status == 403:
+            return self._page(Request(scope), refusal)
+        return _answer(refusal, scope, headers)
 
 
 # ---- decisions ----
