@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 # Targets share .venv, so two at once would install over each other.
 .NOTPARALLEL:
-.PHONY: help run install test check fuzz bench docs lock console-assets node-peers find-python clean
+.PHONY: help run install test check fuzz bench docs lock console-assets console-pictures node-peers find-python clean
 
 PYTHON ?= python3.14 python3.13 python3.12 python3.11 python3
 NODE_PEERS := tests/interop/node/node_modules/.package-lock.json
@@ -104,6 +104,9 @@ compile = .venv/bin/uv pip compile --quiet --universal --generate-hashes --no-em
 
 console-assets: ## Build the console's CSS and scripts anew (needs Node.js)
 	@cd tools/console && npm install --no-save --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null && node build.mjs
+
+console-pictures: install ## Take the pictures of the console in docs/ anew (needs Chromium)
+	@.venv/bin/python -m tools.console_pictures
 
 node-peers: $(NODE_PEERS) ## Install the Node.js packages that the tests talk to
 

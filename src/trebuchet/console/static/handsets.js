@@ -24,8 +24,18 @@ async function addNew() {
 
 // ---- a phone whose first conversation has come shows its form ----
 
+const renewing = new Set();
+
 function keepUp() {
+  const seen = new Set();
   for (const phone of bench.querySelectorAll("[data-phone]")) {
+    // Two answers about one phone may cross each other: one of it is enough.
+    if (seen.has(phone.id)) {
+      phone.remove();
+      continue;
+    }
+    seen.add(phone.id);
+    if (renewing.has(phone.id)) continue;
     const screen = phone.querySelector("[data-screen]");
     const form = phone.querySelector("form[data-type]");
     if (!screen || !form || form.dataset.view === screen.dataset.screen) continue;
@@ -33,9 +43,13 @@ function keepUp() {
     form.dataset.view = screen.dataset.screen;
     const url = `/handsets/${encodeURIComponent(phone.dataset.phone)}?part=phone`;
     const focused = form.contains(document.activeElement);
-    htmx.ajax("GET", url, { target: `#${phone.id}`, swap: "outerHTML" }).then(() => {
-      if (focused) document.getElementById(phone.id)?.querySelector("textarea")?.focus();
-    });
+    renewing.add(phone.id);
+    htmx
+      .ajax("GET", url, { target: `#${phone.id}`, swap: "outerHTML" })
+      .then(() => {
+        if (focused) document.getElementById(phone.id)?.querySelector("textarea")?.focus();
+      })
+      .finally(() => renewing.delete(phone.id));
   }
 }
 
