@@ -42,6 +42,10 @@ def upgrade() -> None:
 
 def _applications() -> None:
     """With `smart_encoding`, at the end of the columns and before the constraints, as in a new file."""
+    if op.get_context().dialect.name != "sqlite":
+        # No database of another engine is older than this revision: the table is empty.
+        op.add_column("applications", Column("smart_encoding", Integer(), nullable=False))
+        return
     # Else SQLite would point the foreign key of `numbers` at the old table.
     op.execute("PRAGMA legacy_alter_table = ON")
     op.rename_table("applications", "applications_0001")
