@@ -12,8 +12,9 @@ from urllib.parse import urlencode
 import pytest
 from lxml import html
 
-from support.gateway import HANDSET, NUMBER, Gateway, running
-from support.http import Answer, request
+import trebuchet
+from support.gateway import APPLICATION, HANDSET, NUMBER, Gateway, running
+from support.http import Answer, catching, request
 
 pytestmark = pytest.mark.anyio
 
@@ -242,3 +243,32 @@ async def test_what_no_page_does_is_refused(gateway: Gateway) -> None:
     """Also from a page of ours."""
     answer = await request("DELETE", f"{gateway.url}/", body=b"", headers={"Origin": gateway.url})
     assert answer.status == 403
+
+
+async def test_what_an_endpoint_answers_is_shown_as_text(gateway: Gateway) -> None:
+    """In the life of the message, and among the newest tries."""
+    refusal = f"HTTP/1.1 500 No\r\nContent-Length: {len(EVIL)}\r\n\r\n{EVIL}".encode()
+    async with catching() as catcher:
+        catcher.answer = lambda _: refusal
+        await gateway.admin("PATCH", f"/applications/{APPLICATION}", {"callback_url": catcher.url})
+        message_id = (await gateway.send("hello")).json["id"]
+        while "answered 500" not in str(await twin(gateway, f"/messages/{message_id}.json")):
+            pass
+        for path in (f"/messages/{message_id}", f"/callbacks/{APPLICATION}", "/callbacks"):
+            tree = await page(gateway, path)
+            assert tree.xpath("//script[not(@src)] | //main//img | //@onerror") == []
+        assert EVIL in str((await page(gateway, f"/messages/{message_id}")).text_content())
+        await gateway.admin("PATCH", f"/applications/{APPLICATION}", {"callback_url": None})
+
+
+def test_no_template_trusts_what_it_is_given() -> None:
+    """Everything is escaped; only the icons, which are our own, are written as they are."""
+    folder = Path(trebuchet.__file__).parent / "console/templates"
+    trusting = [
+        (str(path.relative_to(folder)), line.strip())
+        for path in folder.rglob("*.html")
+        for line in path.read_text("utf-8").splitlines()
+        if "|safe" in line.replace(" ", "") or "autoescape" in line
+    ]
+    assert [name for name, _ in trusting] == ["parts/macros.html"]
+    assert "paths[name]" in trusting[0][1]

@@ -117,6 +117,8 @@ class Callbacks:
             if message is None:
                 lane.queue.leave_in_table(item.due_ms)
             else:
+                if event.type is EventType.DELIVERED:
+                    self.recent.delivered(event.time_ms, event.time_ms - message.received_ms)
                 lane.queue.offer(DueCallback(item, event, message))
                 touched.add(lane)
         for lane in touched:

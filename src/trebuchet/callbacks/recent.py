@@ -1,4 +1,4 @@
-"""The newest tries of each application's callbacks, in memory: what the console shows of endpoints."""
+"""The newest tries of each application's callbacks and the newest deliveries, in memory, for the console."""
 
 from collections import OrderedDict, deque
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from trebuchet.model.events import Attempt
 
 TRIES_MAX = 500  # of each application
 APPLICATIONS_MAX = 200  # the one that was called longest ago is forgotten
+DELAYS_MAX = 5_000
 
 
 class Try(msgspec.Struct, frozen=True, gc=False):
@@ -40,6 +41,16 @@ class RecentTries:
 
     def __init__(self) -> None:
         self._tries: OrderedDict[str, deque[Try]] = OrderedDict()
+        self._delays: deque[tuple[int, int]] = deque(maxlen=DELAYS_MAX)
+
+    def delivered(self, at_ms: int, delay_ms: int) -> None:
+        """A message was delivered so long after it was accepted."""
+        self._delays.append((at_ms, delay_ms))
+
+    def delays(self, since_ms: int) -> tuple[int | None, int | None]:
+        """Median and 95th percentile, in milliseconds, of the newest deliveries since then; None without any."""
+        delays = sorted(delay_ms for at_ms, delay_ms in self._delays if at_ms >= since_ms)
+        return _percentile(delays, 50), _percentile(delays, 95)
 
     def add(self, application_id: str, one: Try) -> None:
         tries = self._tries.get(application_id)
@@ -61,6 +72,10 @@ class RecentTries:
         return Figures(
             tries=len(tries),
             taken=sum(one.taken for one in tries),
-            p50_ms=took[len(took) // 2] if took else None,
-            p95_ms=took[min(len(took) - 1, len(took) * 95 // 100)] if took else None,
+            p50_ms=_percentile(took, 50),
+            p95_ms=_percentile(took, 95),
         )
+
+
+def _percentile(ordered: Sequence[int], percent: int) -> int | None:
+    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)] if ordered else None

@@ -62,6 +62,9 @@ async def _values(context: ConsoleContext) -> dict[str, Any]:
         "started": iso_ms(admin.started_ms),
         "uptime_ms": now_ms - admin.started_ms,
         "queued": admin.queued(),
+        "delays": dict(
+            zip(("p50_ms", "p95_ms"), context.callbacks.recent.delays(now_ms - _HOUR_MS), strict=True)
+        ),
         "hour": _sums(hour),
         "errors": _errors(hour),
         "lanes": [
