@@ -22,6 +22,7 @@ webclient          the one outbound HTTP client
 webserver          the HTTP server around the applications
 smtp               mail between relays, both ways
 settings · errors · clock · telemetry · feed
+standing · kept     how it all stands; what parts without storage keep
 app                builds all of it; cli runs it
 """
 

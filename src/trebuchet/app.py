@@ -7,7 +7,6 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from ipaddress import ip_network
-from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ from trebuchet.admin import bootstrap
 from trebuchet.admin import openapi as admin_openapi
 from trebuchet.admin.answers import problem_answer
 from trebuchet.admin.app import BearerGuard
-from trebuchet.admin.context import AdminContext, LinkStatus
+from trebuchet.admin.context import AdminContext
 from trebuchet.admin.passwords import Passwords
 from trebuchet.admin.resources import Admin
 from trebuchet.admin.secrets import new_secret
@@ -33,9 +32,8 @@ from trebuchet.api.hot import make_protocol
 from trebuchet.callbacks.deliver import CallbackPolicy, Callbacks
 from trebuchet.carriers import CARRIERS, check_settings, kind_of
 from trebuchet.carriers import build as build_link
-from trebuchet.carriers.base import CarrierLink, CarrierReports, LinkState, Surroundings
+from trebuchet.carriers.base import CarrierLink, CarrierReports, Surroundings
 from trebuchet.carriers.simulator.oversmpp import beside_smpp, over_smpp
-from trebuchet.carriers.status import BindReport, BindState, Observable
 from trebuchet.clock import Clock, Ids, SystemClock
 from trebuchet.console import app as console
 from trebuchet.console.app import ConsoleRoute
@@ -51,6 +49,7 @@ from trebuchet.dispatch import Policy
 from trebuchet.feed import Feed
 from trebuchet.housekeeping import Housekeeping, Retention
 from trebuchet.inbound import Inbound
+from trebuchet.kept import StoredDebts, StoredLedger, write_private
 from trebuchet.logs import event_log
 from trebuchet.media.contents import ContentStore
 from trebuchet.media.fetch import Fetcher
@@ -60,17 +59,17 @@ from trebuchet.media.workers import ImageWorkers
 from trebuchet.model.account import Carrier, Directory, InDoubt, Role, User
 from trebuchet.model.events import Announcement
 from trebuchet.model.message import Message
-from trebuchet.model.owed import OwedMail
 from trebuchet.outbox.backoff import Schedule
 from trebuchet.outbox.committer import Committer, Spacing
 from trebuchet.outbox.pacing import Limit, Pacing
 from trebuchet.receipts import Receipts
-from trebuchet.settings import Settings, value_text
-from trebuchet.settings.rows import rows as setting_rows
+from trebuchet.settings import Settings
+from trebuchet.settings.rows import in_force
 from trebuchet.simulator import api as simulator_api
 from trebuchet.simulator.network import SimulatedNetwork
+from trebuchet.standing import Standing
 from trebuchet.storage import open_store
-from trebuchet.storage.base import Change, Create, DropOwed, DueWork, HandsetMessage, RecordHandset, Store
+from trebuchet.storage.base import Change, Create, DueWork, Store
 from trebuchet.supervisor import Supervisor
 from trebuchet.telemetry import Telemetry
 from trebuchet.webclient import AddressRules, WebClient
@@ -83,15 +82,6 @@ if TYPE_CHECKING:
 _SPACING = Spacing(least_s=0.003, most_s=0.020, quiet_s=0.001, enough=100)
 FIRST_PERSON = "admin"  # who may log in to the console after the first start
 DEMO_ADMIN_TOKEN = "admin-demo"  # noqa: S105  # documented and fixed: `serve --demo` is for tests
-
-
-_BIND_GAUGES: dict[str, Callable[[BindReport], float | None]] = {
-    "trebuchet_bind_up": lambda bind: bind.state is BindState.BOUND,
-    "trebuchet_bind_in_flight": lambda bind: bind.in_flight,
-    "trebuchet_bind_window": lambda bind: bind.window,
-    "trebuchet_bind_response_seconds": lambda bind: bind.response_ms and bind.response_ms / 1000,
-    "trebuchet_bind_rate": lambda bind: bind.rate_per_s,
-}
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -191,6 +181,9 @@ class Gateway:
         self.images = ImageWorkers()
         self.callbacks = self._callbacks()
         self.supervisor = self._supervisor()
+        self.standing = Standing(
+            supervisor=self.supervisor, store=self.store, clock=self.clock, telemetry=self.telemetry
+        )
         self.acceptor = self._acceptor()
         self.supervisor.receipts = Receipts(
             committer=self.committer, announce=self.callbacks.announce, telemetry=self.telemetry
@@ -518,7 +511,7 @@ class Gateway:
             body_max=self.settings.api.max_body_bytes,
             base_url=lambda: self.base_url,
             ready=lambda: self._ready,
-            refresh_gauges=self.refresh_gauges,
+            refresh_gauges=self.standing.refresh,
             extra_paths=admin_openapi.paths(),
             library=self.library,
             media_max=self.settings.media.max_bytes,
@@ -541,7 +534,7 @@ class Gateway:
             directory=lambda: self.directory,
             reload=self.reload_directory,
             replayed=self.callbacks.replayed,
-            links=self._links,
+            links=self.standing.links,
             feed=self.feed,
             telemetry=self.telemetry,
             random_bytes=os.urandom,
@@ -574,7 +567,7 @@ class Gateway:
         history = self.history = History(self.clock, self.telemetry.counts)
         history.start()
         links = self.link_history = LinkHistory(
-            self.clock, lambda: measured(self._links(), self.telemetry.counts())
+            self.clock, lambda: measured(self.standing.links(), self.telemetry.counts())
         )
         links.start()
         return ConsoleContext(
@@ -598,83 +591,10 @@ class Gateway:
             attempts=LoginAttempts(),
             records=records,
             users=Users(records),
-            settings=self._settings_shown,
+            settings=lambda: in_force(self.settings, self.options.sources),
             base_url=lambda: self.base_url,
             first=self._first,
         )
-
-    def _settings_shown(self) -> list[dict[str, str]]:
-        return [
-            {
-                "name": row.name,
-                "value": value_text(attrgetter(row.name)(self.settings)),
-                "default": value_text(row.default),
-                "source": self.options.sources.get(row.name, "default"),
-                "description": row.description,
-                "environment": row.environment,
-            }
-            for row in setting_rows()
-        ]
-
-    def _links(self) -> list[LinkStatus]:
-        return [
-            LinkStatus(
-                carrier.id,
-                carrier.kind,
-                str(LinkState.PAUSED if carrier.paused else link.state),
-                [(lane, link.room(lane)) for lane in link.lanes],
-                link,
-                self._receipt_ids(carrier.id, link),
-                self._receipt_proposal(carrier.id, link),
-                getattr(link, "try_address", None),
-            )
-            for carrier, link in self.supervisor.links()
-        ]
-
-    def _receipt_ids(self, carrier_id: str, link: CarrierLink) -> str | None:
-        """How a link's receipts are matched, in words; None for a kind that needs no words."""
-        setting: str | None = getattr(link, "receipt_ids", None)
-        receipts = self.supervisor.receipts
-        proposal = receipts.proposal(carrier_id) if receipts is not None else None
-        if setting is None or proposal is None:
-            return setting
-        if proposal.learned:
-            return f"{setting}: learned {proposal.conversion}"
-        return f"{setting}: {proposal.conversion} would match {proposal.seen} that do not match"
-
-    def _receipt_proposal(self, carrier_id: str, link: CarrierLink) -> str | None:
-        """The conversion that unmatched receipts speak for, unless it is set already."""
-        receipts = self.supervisor.receipts
-        proposal = receipts.proposal(carrier_id) if receipts is not None else None
-        setting: str | None = getattr(link, "receipt_ids", None)
-        if setting is None or proposal is None or proposal.conversion == setting:
-            return None
-        return str(proposal.conversion)
-
-    async def refresh_gauges(self) -> None:
-        """Bring the gauges of queues and links up to date."""
-        depths = await self.store.depths()
-        now_ms = self.clock.now_ms()
-        for rows, depth, age in (
-            (depths.outbox, "trebuchet_lane_depth", "trebuchet_lane_oldest_age_seconds"),
-            (depths.callbacks, "trebuchet_callback_backlog", "trebuchet_callback_oldest_age_seconds"),
-        ):
-            self.telemetry.gauges(depth, {(name,): count for name, (count, _) in rows.items()})
-            self.telemetry.gauges(
-                age, {(name,): max(0, now_ms - due_ms) / 1000 for name, (_, due_ms) in rows.items()}
-            )
-        self.telemetry.gauges(
-            "trebuchet_link_up",
-            {(c.id,): 1.0 if link.state == "up" else 0.0 for c, link in self.supervisor.links()},
-        )
-        self._refresh_bind_gauges()
-
-    def _refresh_bind_gauges(self) -> None:
-        observable = [link for _, link in self.supervisor.links() if isinstance(link, Observable)]
-        binds = [bind for link in observable for bind in link.report()]
-        for name, value in _BIND_GAUGES.items():
-            measured = [(bind.name, value(bind)) for bind in binds]
-            self.telemetry.gauges(name, {(bind,): float(v) for bind, v in measured if v is not None})
 
     def _admin_token(self) -> str:
         """The admin API's token, kept in a private file where the command line finds it."""
@@ -732,44 +652,6 @@ class Gateway:
         await self.committer.close()
         await self.store.close()
         self.passwords.close()
-
-
-class StoredLedger:
-    """The simulated network's memory, kept in a database."""
-
-    def __init__(self, committer: Committer, store: Store) -> None:
-        self._committer = committer
-        self._store = store
-
-    def record(self, messages: Sequence[HandsetMessage]) -> "asyncio.Future[None]":
-        return self._committer.add(RecordHandset(messages))
-
-    async def tail(self, since_ms: int, limit: int) -> list[HandsetMessage]:
-        return await self._store.handset_tail(since_ms, limit)
-
-
-class StoredDebts:
-    """What peers are owed, kept in a database."""
-
-    def __init__(self, committer: Committer, store: Store) -> None:
-        self._committer = committer
-        self._store = store
-
-    async def of(self, carrier_id: str, limit: int) -> list[OwedMail]:
-        return await self._store.owed_mails(carrier_id, limit)
-
-    def drop(self, ids: Sequence[str]) -> None:
-        # What fails is told again after the next start, which changes nothing for the peer.
-        self._committer.put(DropOwed(ids), lambda _: None)
-
-
-def write_private(path: Path, content: bytes) -> None:
-    """Replace a file that only its owner may read."""
-    temporary = path.with_name(path.name + ".new")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-    temporary.replace(path)
 
 
 def _limits(directory: Directory, account_id: str, sender: str) -> list[Limit]:

@@ -13,7 +13,8 @@ from pathlib import Path
 import msgspec
 
 from trebuchet import __version__
-from trebuchet.app import Gateway, Options, Ready, write_private
+from trebuchet.app import Gateway, Options, Ready
+from trebuchet.kept import write_private
 from trebuchet.settings import Settings
 
 

@@ -119,7 +119,7 @@ class Station:
         if self._data is None:
             return MemoryLedger()
 
-        from trebuchet.app import StoredLedger
+        from trebuchet.kept import StoredLedger
         from trebuchet.outbox.committer import Committer
         from trebuchet.storage import open_store
 

@@ -1,7 +1,8 @@
 """The settings as rows, read off their definitions; what help texts, listings and the reference page show."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from operator import attrgetter
 from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 import msgspec
@@ -90,6 +91,22 @@ def value_text(value: object) -> str:
         return str(value)
     # For texts without control characters, numbers, booleans and lists of them, JSON and TOML are the same.
     return msgspec.json.encode(value).decode()
+
+
+def in_force(settings: Settings, sources: Mapping[str, str]) -> list[dict[str, str]]:
+    """Each setting with its value and default as TOML writes them, where the value came from, and what it is for; of a
+    secret only whether it is set."""
+    return [
+        {
+            "name": row.name,
+            "value": value_text(attrgetter(row.name)(settings)),
+            "default": value_text(row.default),
+            "source": sources.get(row.name, "default"),
+            "description": row.description,
+            "environment": row.environment,
+        }
+        for row in rows()
+    ]
 
 
 def reference_markdown() -> str:
