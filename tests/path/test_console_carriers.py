@@ -170,3 +170,35 @@ async def test_a_capture_of_what_a_page_shows(tmp_path: Path) -> None:
         assert (answer.status, answer.body[:4]) == (200, b"\xd4\xc3\xb2\xa1")
         assert 'filename="acme.pcap"' in answer.headers["content-disposition"]
         assert (await post(gateway, "/carriers/acme/capture", pdus=EVIL)).status == 400
+
+
+async def test_nothing_that_a_carrier_says_becomes_markup(tmp_path: Path) -> None:
+    """Its name, its ids, its receipts, the senders and texts of what it hands over: on every page that shows them."""
+    async with linked(tmp_path) as (gateway, peer):
+        peer.name = "<u>smsc</u>'\""
+        peer.cut()
+        await peer.until(lambda: len(peer.binds) == 2)
+        await until(gateway, "bound")
+        peer.answer = lambda submit: submit.response(message_id="<u>1</u>'\"")
+        sent = (await gateway.send("out")).json["id"]
+        await peer.until(lambda: bool(peer.submits))
+        report = receipt(peer.submits[0], "<u>1</u>'\"")
+        report.short_message = report.short_message.replace(b"err:000", b"err:<u>") + EVIL.encode()
+        await peer.deliver(report)
+        inbound = pdu.DeliverSm(
+            source_addr_ton=5, source_addr="<u>x</u>", dest_addr_ton=1, destination_addr="12345678901",
+            short_message=EVIL.encode(),
+        )  # fmt: skip
+        await peer.deliver(inbound)
+        while len(items := (await get(gateway, "/messages.json")).json["items"]) < 2:
+            pass
+        for path in (
+            "/carriers",
+            "/carriers/acme",
+            "/messages",
+            *(f"/messages/{item['id']}" for item in items),
+        ):
+            assert (await page(gateway, path)).xpath("//u | //main//script | //main//img") == []
+        shown = (await page(gateway, f"/messages/{sent}")).text_content()
+        assert "<u>1</u>" in shown
+        assert "<u>smsc</u>" in (await page(gateway, "/carriers/acme")).text_content()

@@ -35,6 +35,7 @@ class Smsc:
         self.binds: list[pdu.Bind] = []
         self.submits: list[pdu.SubmitSm] = []
         self.bind_status = 0
+        self.name = "test-smsc"  # its system_id
         self.greets = True  # answers binds at all
         self.answer: Answer = self.take
         self.reports = False  # gives a receipt for each submit that it took, until it is acknowledged
@@ -149,7 +150,7 @@ class Connection(asyncio.Protocol):
         if self.smsc.bind_status:
             self.session.refuse_bind(request, self.smsc.bind_status)
         else:
-            self.session.accept_bind(request, "test-smsc")
+            self.session.accept_bind(request, self.smsc.name)
             self.smsc.report()
 
     def _asked(self, message: pdu.Pdu) -> None:
