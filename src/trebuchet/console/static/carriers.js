@@ -59,8 +59,10 @@
   function describe() {
     const kept = rows.childElementCount;
     const count = kept === 1 ? "1 PDU" : kept >= most ? `the newest ${kept} PDUs` : `${kept} PDUs`;
-    const state = source ? "Watching" : "Not watching";
-    note.textContent = `${state}${kept ? `: ${count}` : source ? ": nothing has passed yet" : ""}${missed ? `; ${missed} were missed` : ""}.`;
+    // What passes before the stream is open is not seen, so nobody is told that it is watched.
+    const watching = source?.readyState === EventSource.OPEN;
+    const state = watching ? "Watching" : source ? "Connecting" : "Not watching";
+    note.textContent = `${state}${kept ? `: ${count}` : watching ? ": nothing has passed yet" : ""}${missed ? `; ${missed} were missed` : ""}.`;
     if (capture) capture.querySelector("button").disabled = !captured.some((line) => line !== null);
   }
 
