@@ -14,21 +14,20 @@ _FOLDER = Path(__file__).parent / "static"
 
 @cache
 def url(name: str) -> str:
-    """The path of a static file. Raises FileNotFoundError."""
-    return f"/assets/{hashlib.sha256((_FOLDER / name).read_bytes()).hexdigest()[:12]}/{name}"
+    """The path of a static file. Raises KeyError."""
+    return f"/assets/{hashlib.sha256(_contents()[name]).hexdigest()[:12]}/{name}"
 
 
 @cache
-def _content(name: str) -> bytes | None:
-    # Only names that lie in the folder: nothing of a request reaches the file system.
-    known = {path.name: path for path in _FOLDER.iterdir() if path.is_file()}
-    return known[name].read_bytes() if name in known else None
+def _contents() -> dict[str, bytes]:
+    """All static files by name: nothing of a request reaches the file system, nor stays in a cache."""
+    return {path.name: path.read_bytes() for path in _FOLDER.iterdir() if path.is_file()}
 
 
 async def serve(request: Request) -> Response:
     """A static file. An old digest gets the new content: the page that asks for it is about to be reloaded."""
     name = request.path_params["name"]
-    content = _content(name)
+    content = _contents().get(name)
     if content is None:
         raise HTTPException(404)
     kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
