@@ -7,21 +7,19 @@ import io
 import textwrap
 import tokenize
 from functools import cache
+from importlib import import_module
 from typing import Any, Final
 
 import msgspec
 from msgspec import inspect as types
 
-from trebuchet.carriers.mm4.settings import Mm4Settings
-from trebuchet.carriers.mm7.settings import Mm7Settings
-from trebuchet.carriers.simulator.settings import SimulatorSettings
-from trebuchet.carriers.smpp.settings import SmppSettings
-
-KINDS: Final[dict[str, type[Any]]] = {
-    "smpp": SmppSettings,
-    "mm4": Mm4Settings,
-    "mm7": Mm7Settings,
-    "simulator": SimulatorSettings,
+# Kind → the class of its settings, in `carriers/KIND/settings.py`. Imported when it is asked about: with its package
+# comes all that its links need.
+KINDS: Final = {
+    "smpp": "SmppSettings",
+    "mm4": "Mm4Settings",
+    "mm7": "Mm7Settings",
+    "simulator": "SimulatorSettings",
 }
 
 
@@ -39,8 +37,9 @@ class Setting(msgspec.Struct, frozen=True):
 @cache
 def settings_of(kind: str) -> tuple[Setting, ...]:
     """The settings of a kind of carrier, in the order of their definition. Raises KeyError."""
-    comments = _comments(KINDS[kind])
-    described = types.type_info(KINDS[kind])
+    settings: type[Any] = getattr(import_module(f"trebuchet.carriers.{kind}.settings"), KINDS[kind])
+    comments = _comments(settings)
+    described = types.type_info(settings)
     assert isinstance(described, types.StructType)
     return tuple(
         Setting(
