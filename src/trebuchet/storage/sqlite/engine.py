@@ -41,8 +41,11 @@ from trebuchet.storage.base import (
     TimeOutReceipts,
     Write,
 )
-from trebuchet.storage.sqlite import dbapi, media, reads
-from trebuchet.storage.sqlite.writes import BatchWriter
+from trebuchet.storage.sql import media, reads
+from trebuchet.storage.sql.over import Over
+from trebuchet.storage.sql.steps import Row, Rows, Steps
+from trebuchet.storage.sql.writes import BatchWriter
+from trebuchet.storage.sqlite import dbapi, texts
 
 T = TypeVar("T")
 Done = Callable[[Sequence[Any]], None]
@@ -94,7 +97,7 @@ class SqliteStore:
             os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, 0o600))
             connection = self._connect(_WRITER_CACHE_KIB)
             migrate_if_needed(connection, self._path)
-            return _Batches(connection, BatchWriter(connection))
+            return _Batches(connection, BatchWriter(only_writer=True))
         except (dbapi.Error, OSError, TrebuchetError) as error:
             raise _translate(error, self._path) from error
 
@@ -142,101 +145,125 @@ class SqliteStore:
 
     # ---- reading ----
 
-    async def _read(self, function: Callable[..., T], *args: Any) -> T:
+    async def _read(self, steps: Steps[T]) -> T:
         assert self._loop is not None
-        return await self._loop.run_in_executor(self._readers, self._read_now, function, args)
+        return await self._loop.run_in_executor(self._readers, self._read_now, steps)
 
-    def _read_now(self, function: Callable[..., T], args: tuple[Any, ...]) -> T:
+    def _read_now(self, steps: Steps[T]) -> T:
         connection: dbapi.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
             connection = self._local.connection = self._connect(_READER_CACHE_KIB)
             self._reading.append(connection)
         try:
-            return function(connection, *args)
+            connection.execute("BEGIN")  # one moment for all of it
+            try:
+                return carry_out(connection, steps)
+            finally:
+                connection.execute("COMMIT")
         except dbapi.Error as error:
             raise _translate(error, self._path) from error
 
     async def directory(self) -> Directory:
-        return await self._read(reads.directory)
+        return await self._read(reads.directory())
 
     async def claimed_work(self, lane: str, limit: int) -> list[DueWork]:
-        return await self._read(reads.claimed_work, lane, limit)
+        return await self._read(reads.claimed_work(lane, limit))
 
     async def due_work(
         self, lane: str, now_ms: int, after: tuple[int, str, int], limit: int
     ) -> list[DueWork]:
-        return await self._read(reads.due_work, lane, now_ms, after, limit)
+        return await self._read(reads.due_work(lane, now_ms, after, limit))
 
     async def next_work_due_ms(self, lane: str, now_ms: int) -> int | None:
-        return await self._read(reads.next_work_due_ms, lane, now_ms)
+        return await self._read(reads.next_work_due_ms(lane, now_ms))
 
     async def next_expiry_ms(self) -> int | None:
-        return await self._read(reads.next_expiry_ms)
+        return await self._read(reads.next_expiry_ms())
 
     async def callback_applications(self) -> list[str]:
-        return await self._read(reads.callback_applications)
+        return await self._read(reads.callback_applications())
 
     async def due_callbacks(
         self, application_id: str, now_ms: int, after: tuple[int, str], limit: int
     ) -> list[DueCallback]:
-        return await self._read(reads.due_callbacks, application_id, now_ms, after, limit)
+        return await self._read(reads.due_callbacks(application_id, now_ms, after, limit))
 
     async def next_callback_due_ms(self, application_id: str, now_ms: int) -> int | None:
-        return await self._read(reads.next_callback_due_ms, application_id, now_ms)
+        return await self._read(reads.next_callback_due_ms(application_id, now_ms))
 
     async def owed_mails(self, carrier_id: str, limit: int) -> list[OwedMail]:
-        return await self._read(reads.owed_mails, carrier_id, limit)
+        return await self._read(reads.owed_mails(carrier_id, limit))
 
     async def earlier_callback_due_ms(self, event_id: str) -> int | None:
-        return await self._read(reads.earlier_callback_due_ms, event_id)
+        return await self._read(reads.earlier_callback_due_ms(event_id))
 
     async def events_by_id(self, event_ids: Sequence[str]) -> list[tuple[Event, Message]]:
-        return await self._read(reads.events_by_id, event_ids)
+        return await self._read(reads.events_by_id(event_ids))
 
     async def complete_parts(self, limit: int) -> list[list[HeldPart]]:
-        return await self._read(reads.complete_parts, limit)
+        return await self._read(reads.complete_parts(limit))
 
     async def stale_parts(self, before_ms: int, limit: int) -> list[list[HeldPart]]:
-        return await self._read(reads.stale_parts, before_ms, limit)
+        return await self._read(reads.stale_parts(before_ms, limit))
 
     async def media_object(self, account_id: str, name: str) -> tuple[MediaObject, Content] | None:
-        return await self._read(media.media_object, account_id, name)
+        return await self._read(media.media_object(account_id, name))
 
     async def list_media(self, account_id: str, after: str, limit: int) -> list[MediaObject]:
-        return await self._read(media.list_media, account_id, after, limit)
+        return await self._read(media.list_media(account_id, after, limit))
 
     async def held_media(self, message_id: str) -> list[tuple[HeldMedia, Content]]:
-        return await self._read(media.held_media, message_id)
+        return await self._read(media.held_media(message_id))
 
     async def known_object_keys(self, keys: Sequence[str]) -> set[str]:
-        return await self._read(media.known_object_keys, keys)
+        return await self._read(media.known_object_keys(keys))
 
     async def search(self, query: MessageQuery) -> FoundPage:
-        return await self._read(reads.search, query)
+        return await self._read(reads.search(query))
 
     async def life(self, message_id: str) -> Life | None:
-        return await self._read(reads.life, message_id)
+        return await self._read(reads.life(message_id))
 
     async def find_events(self, query: EventQuery) -> list[Event]:
-        return await self._read(reads.find_events, query)
+        return await self._read(reads.find_events(query))
 
     async def depths(self) -> QueueDepths:
-        return await self._read(reads.depths)
+        return await self._read(reads.depths())
 
     async def queued(self) -> int:
-        return await self._read(reads.queued)
+        return await self._read(reads.queued())
 
     async def pacing(self) -> dict[tuple[str, str], int]:
-        return await self._read(reads.pacing)
+        return await self._read(reads.pacing())
 
     async def unmatched_receipts(self, limit: int, carrier_id: str | None = None) -> list[Receipt]:
-        return await self._read(reads.unmatched_receipts, limit, carrier_id)
+        return await self._read(reads.unmatched_receipts(limit, carrier_id))
 
     async def handset_tail(self, since_ms: int, limit: int) -> list[HandsetMessage]:
-        return await self._read(reads.handset_tail, since_ms, limit)
+        return await self._read(reads.handset_tail(since_ms, limit))
 
     async def audit(self, limit: int, before_id: str = "") -> list[AuditEntry]:
-        return await self._read(reads.audit, limit, before_id)
+        return await self._read(reads.audit(limit, before_id))
+
+
+def carry_out(connection: dbapi.Connection, steps: Steps[T]) -> T:
+    """The result of these steps. Blocks. Raises dbapi.Error, and whatever they raise."""
+    try:
+        statement, values = next(steps)
+        while True:
+            statement, values = steps.send(_found(connection, statement, values))
+    except StopIteration as done:
+        result: T = done.value
+        return result
+
+
+def _found(connection: dbapi.Connection, statement: str | Over, values: Sequence[Any]) -> Rows:
+    if isinstance(statement, str):
+        return connection.execute(texts.render(statement), texts.parameters(values)).fetchall()
+    found: list[Row] = []
+    for text, parameters in texts.steps(statement, values):
+        found += connection.execute(text, parameters).fetchall()
+    return found
 
 
 def migrate_if_needed(connection: dbapi.Connection, path: str) -> None:
@@ -258,7 +285,7 @@ class _Batches:
         """Begin a transaction and carry out all changes in it; None, and no transaction, if one cannot be."""
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            return self._writer.apply(changes)
+            return carry_out(self._connection, self._writer.apply(changes))
         except Exception:  # noqa: BLE001  # `commit` finds out which change it was
             self._roll_back()
             return None
@@ -280,7 +307,7 @@ class _Batches:
     def _alone(self, change: Write) -> Any:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            (result,) = self._writer.apply([change])
+            (result,) = carry_out(self._connection, self._writer.apply([change]))
             self._connection.execute("COMMIT")
         except Exception as error:  # noqa: BLE001  # the writer must go on, whatever one change made of it
             self._roll_back()

@@ -13,8 +13,8 @@ from trebuchet.errors import AlreadyExists, InUse, NotFound
 from trebuchet.model.account import Account, Application, Carrier, Credential, Number, OptOut, Route, User
 from trebuchet.model.message import MEDIA_LANE
 from trebuchet.storage.base import Record
-from trebuchet.storage.sqlite.dbapi import Connection
-from trebuchet.storage.sqlite.queries import IN_ROW
+from trebuchet.storage.sql.queries import IN_ROW
+from trebuchet.storage.sql.steps import Steps, ask, value
 
 
 class _Reference(msgspec.Struct, frozen=True):
@@ -54,13 +54,13 @@ WITH RECURSIVE lanes(lane) AS (
 SELECT coalesce(sum(CASE WHEN lanes.lane = '{MEDIA_LANE}' THEN (
         SELECT count(*) FROM outbox AS o WHERE o.lane = lanes.lane AND EXISTS (
             SELECT 1 FROM deliveries AS d
-            WHERE d.message_id = o.message_id AND d.carrier_id = ?1 AND {IN_ROW}))
+            WHERE d.message_id = o.message_id AND d.carrier_id = ? AND {IN_ROW}))
     ELSE (SELECT count(*) FROM outbox AS o WHERE o.lane = lanes.lane)
     END), 0) FROM lanes
 WHERE lanes.lane = '{MEDIA_LANE}' OR EXISTS (
     SELECT 1 FROM (SELECT message_id, recipient FROM outbox WHERE lane = lanes.lane ORDER BY due_ms LIMIT 1) AS o
     CROSS JOIN deliveries AS d ON d.message_id = o.message_id AND {IN_ROW}
-    WHERE d.carrier_id = ?1)"""
+    WHERE d.carrier_id = ?)"""
 
 _KINDS: dict[type, _Kind] = {
     Account: _Kind(
@@ -118,63 +118,64 @@ _KINDS: dict[type, _Kind] = {
 }
 
 
-def create(connection: Connection, record: Record) -> None:
+def create(record: Record) -> Steps[None]:
     """Raises AlreadyExists, or NotFound if what the record refers to is missing."""
     kind = _KINDS[type(record)]
-    if _exists(connection, kind, record):
+    if (yield from _exists(kind, record)):
         raise AlreadyExists(f"{_called(kind, record)} already exists")
-    _check_references(connection, kind, record)
+    yield from _check_references(kind, record)
     values = _values(record)
     names = ", ".join(f'"{name}"' for name in values)
     marks = ", ".join("?" * len(values))
-    connection.execute(f"INSERT INTO {kind.table} ({names}) VALUES ({marks})", tuple(values.values()))
+    yield from ask(f"INSERT INTO {kind.table} ({names}) VALUES ({marks})", *values.values())
 
 
-def change(connection: Connection, record: Record) -> None:
+def change(record: Record) -> Steps[None]:
     """Replace the record with this key. Raises NotFound if it, or what it refers to, is missing."""
     kind = _KINDS[type(record)]
-    _check_exists(connection, kind, record)
-    _check_references(connection, kind, record)
+    yield from _check_exists(kind, record)
+    yield from _check_references(kind, record)
     values = _values(record)
     fields = [name for name in values if name not in kind.key]
     assignments = ", ".join(f'"{name}" = ?' for name in fields)
     parameters = [values[name] for name in fields] + _key(kind, record)
-    connection.execute(f"UPDATE {kind.table} SET {assignments} WHERE {_by_key(kind)}", parameters)
+    yield from ask(f"UPDATE {kind.table} SET {assignments} WHERE {_by_key(kind)}", *parameters)
 
 
-def remove(connection: Connection, record: Record) -> None:
+def remove(record: Record) -> Steps[None]:
     """Delete the record with this key; its other fields do not matter. Raises NotFound or InUse."""
     kind = _KINDS[type(record)]
-    _check_exists(connection, kind, record)
+    yield from _check_exists(kind, record)
     key = _key(kind, record)
-    counted = [(use.noun, connection.execute(use.count, key).fetchone()[0]) for use in kind.uses]
-    held = [f"{rows} {noun}{'s' if rows > 1 else ''}" for noun, rows in counted if rows]
+    held = []
+    for use in kind.uses:
+        # As often as the statement asks for it.
+        rows = int((yield from value(use.count, *key * use.count.count("?"))))
+        if rows:
+            held.append(f"{rows} {use.noun}{'s' if rows > 1 else ''}")
     if held:
         reasons = " and ".join(filter(None, [", ".join(held[:-1]), held[-1]]))
         raise InUse(f"{_called(kind, record)} still has {reasons}")
     if kind.takes_along is not None:
-        connection.execute(kind.takes_along, key)
-    connection.execute(f"DELETE FROM {kind.table} WHERE {_by_key(kind)}", key)
+        yield from ask(kind.takes_along, *key)
+    yield from ask(f"DELETE FROM {kind.table} WHERE {_by_key(kind)}", *key)
 
 
-def _check_exists(connection: Connection, kind: _Kind, record: Record) -> None:
-    if not _exists(connection, kind, record):
+def _check_exists(kind: _Kind, record: Record) -> Steps[None]:
+    if not (yield from _exists(kind, record)):
         raise NotFound(f"{_called(kind, record)} does not exist")
 
 
-def _exists(connection: Connection, kind: _Kind, record: Record) -> bool:
-    found = connection.execute(f"SELECT 1 FROM {kind.table} WHERE {_by_key(kind)}", _key(kind, record))
-    return found.fetchone() is not None
+def _exists(kind: _Kind, record: Record) -> Steps[bool]:
+    found = yield from ask(f"SELECT 1 FROM {kind.table} WHERE {_by_key(kind)}", *_key(kind, record))
+    return bool(found)
 
 
-def _check_references(connection: Connection, kind: _Kind, record: Record) -> None:
+def _check_references(kind: _Kind, record: Record) -> Steps[None]:
     for reference in kind.references:
         condition = " AND ".join(f"{column} = ?" for column in reference.columns)
         values = [getattr(record, field) for field in reference.columns.values()]
-        if (
-            connection.execute(f"SELECT 1 FROM {reference.table} WHERE {condition}", values).fetchone()
-            is None
-        ):
+        if not (yield from ask(f"SELECT 1 FROM {reference.table} WHERE {condition}", *values)):
             raise NotFound(reference.missing(record))
 
 

@@ -1,4 +1,4 @@
-"""The reads of the store, one function each: `(connection, …) -> value`. All block; none writes.
+"""The reads of the store, one function each. None writes.
 
 What each promises is said in `storage.base.Store`. Each is a fixed number of statements, whatever the number
 of rows.
@@ -48,10 +48,8 @@ from trebuchet.storage.base import (
     MessageQuery,
     QueueDepths,
 )
-from trebuchet.storage.sqlite import queries as sql
-from trebuchet.storage.sqlite.dbapi import Connection
-
-Row = Sequence[Any]
+from trebuchet.storage.sql import queries as sql
+from trebuchet.storage.sql.steps import Row, Rows, Steps, ask, ask_one, over, value
 
 _strings = msgspec.json.Decoder(tuple[str, ...]).decode
 _settings = msgspec.json.Decoder(dict[str, Any]).decode
@@ -135,60 +133,56 @@ def _handset_message(row: Row) -> HandsetMessage:
 # ---- provisioning ----
 
 
-def directory(connection: Connection) -> Directory:
-    """All provisioned records, as they are at one moment."""
+def directory() -> Steps[Directory]:
+    """All provisioned records. Several statements: run them at one moment."""
 
-    def records(statement: str, struct: type[Any], **convert: Any) -> list[Any]:
+    def records(statement: str, struct: type[Any], **convert: Any) -> Steps[list[Any]]:
         fields = struct.__struct_fields__
-        found = [dict(zip(fields, row, strict=True)) for row in connection.execute(statement)]
+        found = [dict(zip(fields, row, strict=True)) for row in (yield from ask(statement))]
         for record in found:
             for name, function in convert.items():
                 if record[name] is not None:
                     record[name] = function(record[name])
         return [struct(**record) for record in found]
 
-    connection.execute("BEGIN")
-    try:
-        return Directory(
-            records(sql.ACCOUNTS, Account, profile=Profile),
-            records(sql.CREDENTIALS, Credential),
-            records(
+    return Directory(
+        (yield from records(sql.ACCOUNTS, Account, profile=Profile)),
+        (yield from records(sql.CREDENTIALS, Credential)),
+        (
+            yield from records(
                 sql.APPLICATIONS,
                 Application,
                 callback_auth=CallbackAuth,
                 events=_strings,
                 opt_out=bool,
                 smart_encoding=bool,
-            ),
-            records(sql.NUMBERS, Number, kind=NumberKind),
-            records(sql.CARRIERS, Carrier, in_doubt=InDoubt, paused=bool, settings=_settings),
-            records(sql.ROUTES, Route),
-            records(sql.OPT_OUTS, OptOut),
-            records(sql.USERS, User, role=Role),
-        )
-    finally:
-        connection.execute("COMMIT")
+            )
+        ),
+        (yield from records(sql.NUMBERS, Number, kind=NumberKind)),
+        (yield from records(sql.CARRIERS, Carrier, in_doubt=InDoubt, paused=bool, settings=_settings)),
+        (yield from records(sql.ROUTES, Route)),
+        (yield from records(sql.OPT_OUTS, OptOut)),
+        (yield from records(sql.USERS, User, role=Role)),
+    )
 
 
 # ---- queues ----
 
 
-def claimed_work(connection: Connection, lane: str, limit: int) -> list[DueWork]:
-    return _work(connection, sql.CLAIMED_WORK, (lane, limit))
+def claimed_work(lane: str, limit: int) -> Steps[list[DueWork]]:
+    return (yield from _work(sql.CLAIMED_WORK, lane, limit))
 
 
-def due_work(
-    connection: Connection, lane: str, now_ms: int, after: tuple[int, str, int], limit: int
-) -> list[DueWork]:
-    return _work(connection, sql.DUE_WORK, (lane, now_ms, *after, limit))
+def due_work(lane: str, now_ms: int, after: tuple[int, str, int], limit: int) -> Steps[list[DueWork]]:
+    return (yield from _work(sql.DUE_WORK, lane, now_ms, *after, limit))
 
 
-def _work(connection: Connection, statement: str, parameters: Row) -> list[DueWork]:
+def _work(statement: str, *parameters: Any) -> Steps[list[DueWork]]:
     """One DueWork per work row. A group's rows, one per delivery, follow each other."""
     message_at, delivery_at = sql.WORK_WIDTH, sql.WORK_WIDTH + sql.MESSAGE_WIDTH
     due: list[DueWork] = []
     # By message and recipient of the work row.
-    for _, group in groupby(connection.execute(statement, parameters).fetchall(), itemgetter(2, 3)):
+    for _, group in groupby((yield from ask(statement, *parameters)), itemgetter(2, 3)):
         rows = list(group)
         first = rows[0]
         item = WorkItem(*first[:message_at])
@@ -200,24 +194,24 @@ def _work(connection: Connection, statement: str, parameters: Row) -> list[DueWo
     return due
 
 
-def next_work_due_ms(connection: Connection, lane: str, now_ms: int) -> int | None:
-    row = connection.execute(sql.NEXT_WORK_DUE, (lane, now_ms)).fetchone()
+def next_work_due_ms(lane: str, now_ms: int) -> Steps[int | None]:
+    row = yield from ask_one(sql.NEXT_WORK_DUE, lane, now_ms)
     return None if row is None else int(row[0])
 
 
-def next_expiry_ms(connection: Connection) -> int | None:
-    earliest: int | None = connection.execute(sql.NEXT_EXPIRY).fetchone()[0]
+def next_expiry_ms() -> Steps[int | None]:
+    earliest: int | None = yield from value(sql.NEXT_EXPIRY)
     return earliest
 
 
-def callback_applications(connection: Connection) -> list[str]:
-    return [row[0] for row in connection.execute(sql.CALLBACK_APPLICATIONS)]
+def callback_applications() -> Steps[list[str]]:
+    return [row[0] for row in (yield from ask(sql.CALLBACK_APPLICATIONS))]
 
 
 def due_callbacks(
-    connection: Connection, application_id: str, now_ms: int, after: tuple[int, str], limit: int
-) -> list[DueCallback]:
-    rows = connection.execute(sql.DUE_CALLBACKS, (application_id, now_ms, *after, limit)).fetchall()
+    application_id: str, now_ms: int, after: tuple[int, str], limit: int
+) -> Steps[list[DueCallback]]:
+    rows = yield from ask(sql.DUE_CALLBACKS, application_id, now_ms, *after, limit)
     event_at, message_at = sql.ITEM_WIDTH, sql.ITEM_WIDTH + sql.EVENT_WIDTH
     return [
         DueCallback(
@@ -229,77 +223,76 @@ def due_callbacks(
     ]
 
 
-def next_callback_due_ms(connection: Connection, application_id: str, now_ms: int) -> int | None:
-    due_ms: int | None = connection.execute(sql.NEXT_CALLBACK_DUE, (application_id, now_ms)).fetchone()[0]
+def next_callback_due_ms(application_id: str, now_ms: int) -> Steps[int | None]:
+    due_ms: int | None = yield from value(sql.NEXT_CALLBACK_DUE, application_id, now_ms)
     return due_ms
 
 
-def owed_mails(connection: Connection, carrier_id: str, limit: int) -> list[OwedMail]:
+def owed_mails(carrier_id: str, limit: int) -> Steps[list[OwedMail]]:
     """What a peer has not taken yet, the oldest first."""
-    return [OwedMail(*row) for row in connection.execute(sql.OWED_MAILS, (carrier_id, limit))]
+    return [OwedMail(*row) for row in (yield from ask(sql.OWED_MAILS, carrier_id, limit))]
 
 
-def earlier_callback_due_ms(connection: Connection, event_id: str) -> int | None:
+def earlier_callback_due_ms(event_id: str) -> Steps[int | None]:
     # Up to and with the dash the id names message and recipient; one digit of the event's place follows.
     first = event_id[: event_id.rindex("-") + 1]
-    due_ms: int | None = connection.execute(sql.EARLIER_CALLBACK_DUE, (first, event_id)).fetchone()[0]
+    due_ms: int | None = yield from value(sql.EARLIER_CALLBACK_DUE, first, event_id)
     return due_ms
 
 
-def events_by_id(connection: Connection, event_ids: Sequence[str]) -> list[tuple[Event, Message]]:
+def events_by_id(event_ids: Sequence[str]) -> Steps[list[tuple[Event, Message]]]:
     """In the order of `event_ids`; unknown ones are left out."""
-    rows = connection.execute(sql.EVENTS_BY_ID, (_json(event_ids),)).fetchall()
+    rows = yield from over(sql.EVENTS_BY_ID, [(event_id,) for event_id in event_ids])
     width = sql.EVENT_WIDTH
-    return [(_event_from_row(row[:width]), message_from_row(row[width:])) for row in rows]
+    found = {row[0]: (_event_from_row(row[:width]), message_from_row(row[width:])) for row in rows}
+    return [found[event_id] for event_id in event_ids if event_id in found]
 
 
 # ---- parts of inbound messages ----
 
 
-def complete_parts(connection: Connection, limit: int) -> list[list[HeldPart]]:
+def complete_parts(limit: int) -> Steps[list[list[HeldPart]]]:
     """Reads an entry of the table per held part."""
-    return _sets(connection, sql.COMPLETE_PARTS, (limit,))
+    return (yield from _sets(sql.COMPLETE_PARTS, limit))
 
 
-def stale_parts(connection: Connection, before_ms: int, limit: int) -> list[list[HeldPart]]:
-    return _sets(connection, sql.STALE_PARTS, (before_ms, limit))
+def stale_parts(before_ms: int, limit: int) -> Steps[list[list[HeldPart]]]:
+    return (yield from _sets(sql.STALE_PARTS, before_ms, limit))
 
 
-def _sets(connection: Connection, statement: str, parameters: Row) -> list[list[HeldPart]]:
-    parts = [part_from_row(row) for row in connection.execute(statement, parameters)]
+def _sets(statement: str, *parameters: Any) -> Steps[list[list[HeldPart]]]:
+    parts = [part_from_row(row) for row in (yield from ask(statement, *parameters))]
     return [list(group) for _, group in groupby(parts, lambda part: part.key)]
 
 
 # ---- questions of people ----
 
 
-def life(connection: Connection, message_id: str) -> Life | None:
-    connection.execute("BEGIN")  # one moment for all of it
-    try:
-        row = connection.execute(sql.MESSAGE_BY_ID, (message_id,)).fetchone()
-        if row is None:
-            return None
+def life(message_id: str) -> Steps[Life | None]:
+    """Several statements: run them at one moment."""
+    row = yield from ask_one(sql.MESSAGE_BY_ID, message_id)
+    if row is None:
+        return None
 
-        def rows(statement: str) -> list[Any]:
-            return connection.execute(statement, (message_id,)).fetchall()
+    def rows(statement: str) -> Steps[Rows]:
+        # Those that find rows by a range of keys take the id for each end of it.
+        return (yield from ask(statement, *[message_id] * statement.count("?")))
 
-        return Life(
-            message=message_from_row(row),
-            deliveries=[delivery_from_row(r) for r in rows(sql.DELIVERIES_OF)],
-            claimed=[r[0] for r in rows(sql.CLAIMED_OF)],
-            segments=[Segment(*r) for r in rows(sql.SEGMENTS_OF)],
-            exchanges=[Exchange(*r) for r in rows(sql.EXCHANGES_OF)],
-            events=[_event_from_row(r) for r in rows(sql.EVENTS_OF)],
-            pending=[CallbackItem(*r) for r in rows(sql.CALLBACKS_OF)],
-            attempts=[Attempt(*r) for r in rows(sql.ATTEMPTS_OF)],
-            pdus=[_pdu_from_row(r) for r in rows(sql.PDUS_OF)],
-            held=[HeldMedia(*r) for r in rows(sql.HELD_MEDIA_OF)],
-        )
-    finally:
-        connection.execute("COMMIT")
+    return Life(
+        message=message_from_row(row),
+        deliveries=[delivery_from_row(r) for r in (yield from rows(sql.DELIVERIES_OF))],
+        claimed=[r[0] for r in (yield from rows(sql.CLAIMED_OF))],
+        segments=[Segment(*r) for r in (yield from rows(sql.SEGMENTS_OF))],
+        exchanges=[Exchange(*r) for r in (yield from rows(sql.EXCHANGES_OF))],
+        events=[_event_from_row(r) for r in (yield from rows(sql.EVENTS_OF))],
+        pending=[CallbackItem(*r) for r in (yield from rows(sql.CALLBACKS_OF))],
+        attempts=[Attempt(*r) for r in (yield from rows(sql.ATTEMPTS_OF))],
+        pdus=[_pdu_from_row(r) for r in (yield from rows(sql.PDUS_OF))],
+        held=[HeldMedia(*r) for r in (yield from rows(sql.HELD_MEDIA_OF))],
+    )
 
 
-def search(connection: Connection, query: MessageQuery) -> FoundPage:
+def search(query: MessageQuery) -> Steps[FoundPage]:
     """Newest first by id. Another order, ascending by id aside, is one of the newest `count_up_to` matches.
 
     A range of time, or a message id, bounds what is read; all other filters are tests on the rows in it.
@@ -308,16 +301,18 @@ def search(connection: Connection, query: MessageQuery) -> FoundPage:
     column, descending = query.sort
     if column not in sql.SORTS:
         raise ValueError(f"cannot sort by {column!r}; one of {', '.join(sql.SORTS)}")
-    reached = _examined_down_to(connection, query)
+    reached = yield from _examined_down_to(query)
     where, parameters = _conditions(sql.CONDITIONS, {**_message_bounds(query), "reached": reached})
     way = "DESC" if descending else "ASC"
     if sql.SORTS[column] == "m.id":
-        rows = connection.execute(
+        rows = yield from ask(
             f"SELECT {sql.FOUND} FROM {sql.SEARCHED}{where} ORDER BY m.id {way}, d.recipient LIMIT ? OFFSET ?",
-            (*parameters, query.limit, query.offset),
-        ).fetchall()
+            *parameters,
+            query.limit,
+            query.offset,
+        )
     else:
-        rows = connection.execute(
+        rows = yield from ask(
             f"""
             WITH matches AS (
                 SELECT m.id AS message_id, d.recipient AS recipient, {sql.SORTS[column]} AS place
@@ -329,15 +324,19 @@ def search(connection: Connection, query: MessageQuery) -> FoundPage:
             SELECT {sql.FOUND} FROM page AS p CROSS JOIN messages AS m ON m.id = p.message_id
             CROSS JOIN deliveries AS d ON d.message_id = p.message_id AND d.recipient = p.recipient
             ORDER BY p.place {way}, p.message_id DESC, p.recipient""",
-            (*parameters, query.count_up_to, query.limit, query.offset),
-        ).fetchall()
+            *parameters,
+            query.count_up_to,
+            query.limit,
+            query.offset,
+        )
     if query.offset == 0 and len(rows) < query.limit:
         total = min(len(rows), query.count_up_to)
     else:
-        total = connection.execute(
-            f"SELECT count(*) FROM (SELECT 1 FROM {sql.SEARCHED}{where} LIMIT ?)",
-            (*parameters, query.count_up_to),
-        ).fetchone()[0]
+        total = yield from value(
+            f"SELECT count(*) FROM (SELECT 1 FROM {sql.SEARCHED}{where} LIMIT ?) AS counted",
+            *parameters,
+            query.count_up_to,
+        )
     message_width, width = sql.MESSAGE_WIDTH, sql.FOUND_WIDTH
     found = [
         Found(
@@ -351,17 +350,17 @@ def search(connection: Connection, query: MessageQuery) -> FoundPage:
     return FoundPage(total, found, reached)
 
 
-def _examined_down_to(connection: Connection, query: MessageQuery) -> str | None:
+def _examined_down_to(query: MessageQuery) -> Steps[str | None]:
     """The oldest message that a bounded search reads; None if it reads to the end."""
     if query.examine is None:
         return None
     from_ms = query.from_ms or 0
     before = min(query.before_id or "~", _id_bound(query.to_ms + 1) if query.to_ms is not None else "~")
-    row = connection.execute(sql.EXAMINED_DOWN_TO, (before, _id_bound(from_ms), query.examine - 1)).fetchone()
+    row = yield from ask_one(sql.EXAMINED_DOWN_TO, before, _id_bound(from_ms), query.examine - 1)
     return row[0] if row is not None else None
 
 
-def find_events(connection: Connection, query: EventQuery) -> list[Event]:
+def find_events(query: EventQuery) -> Steps[list[Event]]:
     """`from_ms` and `to_ms` are about the moment of the event and both inclusive."""
     given = {
         "first_id": query.message_id and f"{query.message_id}-",
@@ -374,7 +373,7 @@ def find_events(connection: Connection, query: EventQuery) -> list[Event]:
     where, parameters = _conditions(sql.EVENT_CONDITIONS, given)
     if query.failed_only:
         where = f"{where} AND {sql.NOT_CALLED_BACK}" if where else f" WHERE {sql.NOT_CALLED_BACK}"
-    rows = connection.execute(f"{sql.EVENTS_FOUND}{where} ORDER BY e.id LIMIT ?", (*parameters, query.limit))
+    rows = yield from ask(f"{sql.EVENTS_FOUND}{where} ORDER BY e.id LIMIT ?", *parameters, query.limit)
     return [_event_from_row(row) for row in rows]
 
 
@@ -382,7 +381,7 @@ def _message_bounds(query: MessageQuery) -> dict[str, Any]:
     """The given filters by name of condition. Ids begin with 13 digits of milliseconds."""
     given = {name: getattr(query, name) for name in sql.CONDITIONS if name != "reached"}
     for name in ("sources", "destinations", "states"):
-        given[name] = _json(given[name]) if given[name] else None
+        given[name] = list(map(str, given[name])) or None
     if query.from_ms is not None:
         given["from_ms"] = _id_bound(query.from_ms)
     if query.to_ms is not None:
@@ -400,46 +399,42 @@ def _conditions(conditions: dict[str, str], given: dict[str, Any]) -> tuple[str,
 # ---- figures ----
 
 
-def depths(connection: Connection) -> QueueDepths:
+def depths() -> Steps[QueueDepths]:
     """Reads an entry of an index per waiting row: tens of milliseconds for a million."""
     return QueueDepths(
-        outbox={lane: (rows, due_ms) for lane, rows, due_ms in connection.execute(sql.OUTBOX_DEPTHS)},
-        callbacks={id_: (rows, due_ms) for id_, rows, due_ms in connection.execute(sql.CALLBACK_DEPTHS)},
+        outbox={lane: (rows, due_ms) for lane, rows, due_ms in (yield from ask(sql.OUTBOX_DEPTHS))},
+        callbacks={id_: (rows, due_ms) for id_, rows, due_ms in (yield from ask(sql.CALLBACK_DEPTHS))},
     )
 
 
-def queued(connection: Connection) -> int:
-    rows: int = connection.execute(sql.QUEUED).fetchone()[0]
+def queued() -> Steps[int]:
+    rows: int = yield from value(sql.QUEUED)
     return rows
 
 
-def pacing(connection: Connection) -> dict[tuple[str, str], int]:
+def pacing() -> Steps[dict[tuple[str, str], int]]:
     """Reads every waiting row if there is any rate limit, and nothing if there is none."""
-    if not connection.execute(sql.ANY_RATE_LIMIT).fetchone()[0]:
+    if not (yield from value(sql.ANY_RATE_LIMIT)):
         return {}
-    return {(account_id, sender): due_ms for account_id, sender, due_ms in connection.execute(sql.PACING)}
+    return {(account_id, sender): due_ms for account_id, sender, due_ms in (yield from ask(sql.PACING))}
 
 
-def unmatched_receipts(connection: Connection, limit: int, carrier_id: str | None) -> list[Receipt]:
+def unmatched_receipts(limit: int, carrier_id: str | None) -> Steps[list[Receipt]]:
     """The newest first, of one carrier or of all."""
-    rows = connection.execute(sql.UNMATCHED_RECEIPTS, (carrier_id or "", limit))
+    rows = yield from ask(sql.UNMATCHED_RECEIPTS, carrier_id or "", limit)
     return [receipt_from_row(row) for row in rows]
 
 
-def handset_tail(connection: Connection, since_ms: int, limit: int) -> list[HandsetMessage]:
+def handset_tail(since_ms: int, limit: int) -> Steps[list[HandsetMessage]]:
     """Since when is told by the network ids, which sort by time as ours do."""
-    rows = connection.execute(sql.HANDSET_TAIL, (_id_bound(since_ms), limit)).fetchall()
+    rows = yield from ask(sql.HANDSET_TAIL, _id_bound(since_ms), limit)
     return [_handset_message(row) for row in reversed(rows)]
 
 
-def audit(connection: Connection, limit: int, before_id: str) -> list[AuditEntry]:
-    return [AuditEntry(*row) for row in connection.execute(sql.AUDIT, (before_id, limit)).fetchall()]
+def audit(limit: int, before_id: str) -> Steps[list[AuditEntry]]:
+    return [AuditEntry(*row) for row in (yield from ask(sql.AUDIT, before_id, limit))]
 
 
 def _id_bound(moment_ms: int) -> str:
     """No id of an earlier moment is as great; no id of this moment is less."""
     return f"{max(moment_ms, 0):013d}"
-
-
-def _json(values: Sequence[Any]) -> str:
-    return msgspec.json.encode(values).decode()

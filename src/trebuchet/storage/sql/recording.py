@@ -4,61 +4,65 @@ import zlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from msgspec.structs import astuple
-
 from trebuchet.model import carrierids
 from trebuchet.model.carrierids import IdConversion
 from trebuchet.model.events import Announcement
 from trebuchet.model.message import Delivery, Pdu, Segment
 from trebuchet.model.receipt import Receipt
 from trebuchet.storage.base import ReceiptRecorded, RecordReceipt, Rematched, RematchParked, WorkKey
-from trebuchet.storage.sqlite import reads
-from trebuchet.storage.sqlite import statements as sql
-from trebuchet.storage.sqlite.dbapi import Connection
-from trebuchet.storage.sqlite.rows import announce, run, select
-from trebuchet.storage.sqlite.tally import Entry, Tally, reference_key
+from trebuchet.storage.sql import reads
+from trebuchet.storage.sql import statements as sql
+from trebuchet.storage.sql.announcing import announce
+from trebuchet.storage.sql.steps import Row, Steps, ask, over, value
+from trebuchet.storage.sql.tally import Entry, Tally, reference_key
 
 
 class ReceiptBook:
-    """Records receipts on one connection, inside the caller's transaction. Not thread-safe."""
+    """Records receipts, inside the caller's transaction. One batch at a time.
 
-    def __init__(self, connection: Connection) -> None:
-        self._db = connection
-        self.reload()
+    The `only_writer` of a database remembers whether any receipt is parked: while none is, settlements need not look.
+    """
 
-    def reload(self) -> None:
-        """Whether any receipt is parked is remembered: while none is, settlements need not look."""
-        self._any_parked = bool(self._db.execute(sql.ANY_PARKED).fetchone()[0])
+    def __init__(self, *, only_writer: bool) -> None:
+        self._only_writer = only_writer
+        self._any_parked: bool | None = None
 
-    def record(self, changes: Sequence[RecordReceipt]) -> list[ReceiptRecorded]:
-        return [recorded for recorded, _ in self._record(changes)]
+    def forget(self) -> None:
+        """What is remembered of the tables is read again."""
+        self._any_parked = None
+
+    def record(self, changes: Sequence[RecordReceipt]) -> Steps[list[ReceiptRecorded]]:
+        return [recorded for recorded, _ in (yield from self._record(changes))]
 
     def unpark(
         self, segments: Sequence[Segment], doubtful: Sequence[WorkKey]
-    ) -> dict[WorkKey, tuple[int, list[Announcement]]]:
+    ) -> Steps[dict[WorkKey, tuple[int, list[Announcement]]]]:
         """Receipts that overtook these segments and deliveries in doubt are recorded now.
 
         Returns how many matched and what is announced, by delivery.
         """
+        if self._any_parked is None or not self._only_writer:
+            self._any_parked = bool((yield from value(sql.ANY_PARKED)))
         if not self._any_parked:
             return {}
         keys = [(s.carrier_id, s.carrier_message_id, s.match_key) for s in segments]
-        rows = select(self._db, sql.PARKED_FOR_SEGMENTS, keys)
-        rows += select(self._db, sql.PARKED_FOR_DOUBTS, doubtful)
+        rows = [
+            *(yield from over(sql.PARKED_FOR_SEGMENTS, keys)),
+            *(yield from over(sql.PARKED_FOR_DOUBTS, doubtful)),
+        ]
         matched: dict[WorkKey, tuple[int, list[Announcement]]] = {}
-        for recorded, entry in self._record(self._take(rows)):
+        for recorded, entry in (yield from self._record((yield from self._take(rows)))):
             if entry is not None:
                 key = (entry.delivery.message_id, entry.delivery.recipient)
                 count, announced = matched.get(key, (0, []))
                 matched[key] = (count + 1, [*announced, *recorded.announcements])
         return matched
 
-    def rematch(self, change: RematchParked) -> Rematched:
-        rows = self._db.execute(
-            sql.PARKED_OF_CARRIER, (change.carrier_id, change.conversion, change.limit)
-        ).fetchall()
-        again = [RecordReceipt(parked.receipt, change.conversion) for parked in self._take(rows)]
-        results = [recorded for recorded, _ in self._record(again)]
+    def rematch(self, change: RematchParked) -> Steps[Rematched]:
+        rows = yield from ask(sql.PARKED_OF_CARRIER, change.carrier_id, change.conversion, change.limit)
+        taken = yield from self._take(rows)
+        again = [RecordReceipt(parked.receipt, change.conversion) for parked in taken]
+        results = [recorded for recorded, _ in (yield from self._record(again))]
         return Rematched(
             announcements=[a for recorded in results for a in recorded.announcements],
             matched=sum(recorded.matched for recorded in results),
@@ -67,18 +71,18 @@ class ReceiptBook:
 
     # ---- recording ----
 
-    def _record(self, changes: Sequence[RecordReceipt]) -> list[tuple[ReceiptRecorded, Entry | None]]:
+    def _record(self, changes: Sequence[RecordReceipt]) -> Steps[list[tuple[ReceiptRecorded, Entry | None]]]:
         if not changes:
             return []
         canonical = carrierids.canonical
         keys = [(c.receipt.carrier_id, canonical(c.receipt.carrier_message_id)) for c in changes]
         found = Tally()
-        for row in select(self._db, sql.SEGMENTS_BY_KEY, keys):
+        for row in (yield from over(sql.SEGMENTS_BY_KEY, keys)):
             found.add(row)
         known = found.segments
         strange = [c for c in changes if (c.receipt.carrier_id, c.receipt.carrier_message_id) not in known]
         if strange:
-            self._look_further(strange, found)
+            yield from self._look_further(strange, found)
         results: list[tuple[ReceiptRecorded, Entry | None]] = []
         parked: list[RecordReceipt] = []
         pdus: list[Pdu] = []
@@ -96,38 +100,39 @@ class ReceiptBook:
             results.append((recorded, entry))
             if receipt.octets:
                 pdus.append(_pdu(entry.delivery, receipt))
-        self._write(found, pdus)
-        self._park(parked)
+        yield from self._write(found, pdus)
+        yield from self._park(parked)
         return results
 
-    def _look_further(self, changes: Sequence[RecordReceipt], found: Tally) -> None:
+    def _look_further(self, changes: Sequence[RecordReceipt], found: Tally) -> Steps[None]:
         """Read what receipts may be about whose id is no segment's."""
         keys = {(change.receipt.carrier_id, key) for change in changes for key in _possible_keys(change)}
-        found.add_more(select(self._db, sql.SEGMENTS_BY_KEY, list(keys)))
+        found.add_more((yield from over(sql.SEGMENTS_BY_KEY, list(keys))))
         receipts = [change.receipt for change in changes]
         names = {key for r in receipts if (key := reference_key(r)) is not None}
         numbers = {(r.carrier_id, r.handset, r.sender) for r in receipts if r.handset and r.sender}
-        for row in select(self._db, sql.DOUBTS_BY_KEY, list(names)):
+        for row in (yield from over(sql.DOUBTS_BY_KEY, list(names))):
             found.doubt(row)
-        for row in select(self._db, sql.DOUBTS_BY_HANDSET, list(numbers)):
+        for row in (yield from over(sql.DOUBTS_BY_HANDSET, list(numbers))):
             found.doubt(row)
-        found.add_more(select(self._db, sql.SEGMENTS_BY_DELIVERY, found.doubts))
+        found.add_more((yield from over(sql.SEGMENTS_BY_DELIVERY, found.doubts)))
 
-    def _write(self, found: Tally, pdus: Sequence[Pdu]) -> None:
-        run(self._db, sql.INSERT_SEGMENTS, found.adopted)
-        run(self._db, sql.UPDATE_SEGMENTS, [_segment_update(s) for s in found.changed_segments.values()])
+    def _write(self, found: Tally, pdus: Sequence[Pdu]) -> Steps[None]:
+        yield from over(sql.INSERT_SEGMENTS, found.adopted)
+        yield from over(sql.UPDATE_SEGMENTS, [_segment_update(s) for s in found.changed_segments.values()])
         changed = [delivery_update(d) for d in found.changed_deliveries.values()]
-        run(self._db, sql.UPDATE_DELIVERIES_BY_RECEIPT, changed)
-        announce(self._db, found.announced)
-        run(self._db, sql.INSERT_PDUS, pdus)
+        yield from over(sql.UPDATE_DELIVERIES_BY_RECEIPT, changed)
+        yield from announce(found.announced)
+        yield from over(sql.INSERT_PDUS, pdus)
 
     # ---- parking ----
 
-    def _park(self, changes: Sequence[RecordReceipt]) -> None:
-        run(self._db, sql.INSERT_PARKED, [_parked_row(change) for change in changes])
-        self._any_parked = self._any_parked or bool(changes)
+    def _park(self, changes: Sequence[RecordReceipt]) -> Steps[None]:
+        yield from over(sql.INSERT_PARKED, [_parked_row(change) for change in changes])
+        if changes:
+            self._any_parked = True
 
-    def _take(self, rows: Iterable[tuple[Any, ...]]) -> list[RecordReceipt]:
+    def _take(self, rows: Iterable[Row]) -> Steps[list[RecordReceipt]]:
         """Parked receipts, each once and in order of their time, and parked no more."""
         taken = [_parked_change(row) for row in rows]
         by_key = {
@@ -135,8 +140,8 @@ class ReceiptBook:
             for c in taken
         }
         if by_key:
-            run(self._db, sql.DELETE_PARKED, list(by_key))
-            self.reload()
+            yield from over(sql.DELETE_PARKED, list(by_key))
+            self.forget()
         return sorted(by_key.values(), key=lambda change: change.receipt.at_ms)
 
 
@@ -151,14 +156,14 @@ def _possible_keys(change: RecordReceipt) -> list[str]:
     return [key for key in keys if key is not None]
 
 
-def _parked_row(change: RecordReceipt) -> tuple[Any, ...]:
+def _parked_row(change: RecordReceipt) -> tuple[Receipt, str, str | None]:
     key = None
     if change.conversion is not IdConversion.SAME:
         key = carrierids.response_key(change.receipt.carrier_message_id, change.conversion)
-    return (*astuple(change.receipt), change.conversion, key)
+    return (change.receipt, change.conversion.value, key)
 
 
-def _parked_change(row: tuple[Any, ...]) -> RecordReceipt:
+def _parked_change(row: Row) -> RecordReceipt:
     return RecordReceipt(reads.receipt_from_row(row), IdConversion(row[-1]))
 
 

@@ -1,6 +1,6 @@
 """The statements of the reads, as text: so a start with a current schema imports no SQL library (half a second).
 
-Columns come in the order of the structs that they fill. Arrays travel as one JSON parameter.
+Columns come in the order of the structs that they fill.
 """
 
 import msgspec
@@ -15,6 +15,7 @@ from trebuchet.model.owed import OwedMail
 from trebuchet.model.parts import HeldPart, PartsKey
 from trebuchet.model.receipt import Receipt
 from trebuchet.storage.base import Exchange, HandsetMessage
+from trebuchet.storage.sql.over import Over
 
 
 def columns(struct: type[msgspec.Struct], alias: str) -> str:
@@ -103,12 +104,12 @@ NEXT_CALLBACK_DUE = "SELECT min(due_ms) FROM callbacks WHERE application_id = ? 
 # first possible event id, event id
 EARLIER_CALLBACK_DUE = "SELECT min(due_ms) FROM callbacks WHERE event_id >= ? AND event_id < ?"
 
-# keys: event id
-EVENTS_BY_ID = f"""
-SELECT {_EVENT}, {MESSAGE} FROM json_each(?) AS k
-CROSS JOIN events AS e ON e.id = k.value
-CROSS JOIN messages AS m ON m.id = e.message_id
-ORDER BY k.key"""
+EVENTS_BY_ID = Over(
+    "event_id text",
+    f"""SELECT {_EVENT}, {MESSAGE} FROM k
+CROSS JOIN events AS e ON e.id = k.event_id
+CROSS JOIN messages AS m ON m.id = e.message_id""",
+)
 
 # carrier_id, limit
 OWED_MAILS = f"""
@@ -133,12 +134,12 @@ EXCHANGES_OF = f"""
 SELECT {columns(Exchange, "x")} FROM exchanges AS x WHERE x.message_id = ? ORDER BY x.at_ms, x.recipient"""
 # Ids of events begin with the message id and a dash; the dot is the character after the dash.
 EVENTS_OF = f"""
-SELECT {_EVENT} FROM events AS e WHERE e.id >= ?1 || '-' AND e.id < ?1 || '.' ORDER BY e.time_ms, e.id"""
+SELECT {_EVENT} FROM events AS e WHERE e.id >= ? || '-' AND e.id < ? || '.' ORDER BY e.time_ms, e.id"""
 CALLBACKS_OF = f"""
-SELECT {_ITEM} FROM callbacks AS c WHERE c.event_id >= ?1 || '-' AND c.event_id < ?1 || '.' ORDER BY c.due_ms"""
+SELECT {_ITEM} FROM callbacks AS c WHERE c.event_id >= ? || '-' AND c.event_id < ? || '.' ORDER BY c.due_ms"""
 ATTEMPTS_OF = f"""
 SELECT {columns(Attempt, "a")} FROM attempts AS a
-WHERE a.event_id >= ?1 || '-' AND a.event_id < ?1 || '.' ORDER BY a.started_ms, a.event_id"""
+WHERE a.event_id >= ? || '-' AND a.event_id < ? || '.' ORDER BY a.started_ms, a.event_id"""
 PDUS_OF = f"""
 SELECT {columns(Pdu, "p")} FROM pdus AS p WHERE p.message_id = ? ORDER BY p.at_ms, p.place, p.recipient"""
 
@@ -235,11 +236,11 @@ CONDITIONS = {
     "reached": "m.id >= ?",
     "account_id": "m.account_id = ?",
     "application_id": "m.application_id = ?",
-    "sources": "m.source IN (SELECT value FROM json_each(?))",
+    "sources": "m.source IN (EACH ?)",
     "source_prefix": "instr(m.source, ?) = 1",
-    "destinations": 'd."to" IN (SELECT value FROM json_each(?))',
+    "destinations": 'd."to" IN (EACH ?)',
     "destination_prefix": 'instr(d."to", ?) = 1',
-    "states": f"{_SHOWN_STATE} IN (SELECT value FROM json_each(?))",
+    "states": f"{_SHOWN_STATE} IN (EACH ?)",
     "direction": "m.direction = ?",
     "kind": "m.kind = ?",
     "error_code": "coalesce(d.error_code, 0) = ?",
