@@ -1,18 +1,38 @@
 """Every test of the storage contract gets an open store of each engine."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from contract.stories import ENGINES, Engine, opened
+from contract.stories import Engine, on_postgres, on_sqlite, opened
+from support.postgres import PostgresServer, running_server
 from trebuchet.storage.base import Store
+from trebuchet.storage.postgres import migrating
 
 
-@pytest.fixture(params=ENGINES)
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Engine:
-    """Makes stores on one database of the engine under test."""
-    return ENGINES[request.param](tmp_path)
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A server whose database `template1` has the newest schema: each new one begins with it."""
+    with running_server() as server:
+        asyncio.run(migrating.migrate(server.url("template1")))
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def new_engine(request: pytest.FixtureRequest) -> Callable[[Path], Engine]:
+    """The engine under test: given an empty folder, makes stores on one new database."""
+    if request.param == "sqlite":
+        return on_sqlite
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return lambda _: on_postgres(asyncio.run(server.new_database()))
+
+
+@pytest.fixture
+def engine(new_engine: Callable[[Path], Engine], tmp_path: Path) -> Engine:
+    """Makes stores on one new database of the engine under test."""
+    return new_engine(tmp_path)
 
 
 @pytest.fixture

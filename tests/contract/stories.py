@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from copy import copy
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from msgspec.structs import replace
 
@@ -27,14 +28,21 @@ from trebuchet.model.message import GROUP, Delivery, Direction, Kind, Message, S
 from trebuchet.model.receipt import Receipt, ReceiptState
 from trebuchet.model.status import Happening, State
 from trebuchet.storage.base import Accept, Exchange, Settle, Store, Write
+from trebuchet.storage.postgres.engine import PostgresStore
 from trebuchet.storage.sqlite.engine import SqliteStore
 
 Engine = Callable[[], Store]
 
-# Every engine, by name: given an empty folder, a way to make stores on one and the same database.
-ENGINES: dict[str, Callable[[Path], Engine]] = {
-    "sqlite": lambda folder: lambda: SqliteStore(str(folder / "trebuchet.sqlite3")),
-}
+
+def on_sqlite(folder: Path) -> Engine:
+    """Makes stores on one new file in the folder."""
+    return lambda: SqliteStore(str(folder / "trebuchet.sqlite3"))
+
+
+def on_postgres(url: str) -> Engine:
+    """Makes stores on the database of this URL, each with a slot of its own."""
+    return lambda: PostgresStore(url, slot=uuid4().hex, now_ms=lambda: T0)
+
 
 _ANSWER_S = 30  # an engine that never answers fails its test instead of hanging it
 

@@ -1,18 +1,15 @@
 """What is PostgreSQL's own: the migration scripts make its tables as the schema describes them."""
 
-import io
 from collections.abc import Iterator
 
 import asyncpg
 import pytest
-from alembic.operations import Operations
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from support.postgres import PostgresServer, running_server
-from trebuchet.storage import migrations, schema
+from support.postgres import PostgresServer
+from trebuchet.storage import schema
+from trebuchet.storage.migrations import run
 
 _COLUMNS = """
 SELECT table_name, ordinal_position, column_name, data_type, is_nullable FROM information_schema.columns
@@ -21,12 +18,6 @@ _INDEXES = "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemana
 _CONSTRAINTS = """
 SELECT conrelid::regclass::text, contype::text, pg_get_constraintdef(oid) FROM pg_constraint
 WHERE connamespace = 'public'::regnamespace AND contype IN ('p', 'f', 'c') ORDER BY 1, 2, 3"""
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
-    with running_server() as server:
-        yield server
 
 
 def by_schema() -> Iterator[str]:
@@ -38,19 +29,12 @@ def by_schema() -> Iterator[str]:
 
 
 def by_scripts() -> Iterator[str]:
-    for script in reversed(list(ScriptDirectory(str(migrations.SCRIPTS)).walk_revisions())):
-        written = io.StringIO()
-        context = MigrationContext.configure(
-            dialect_name="postgresql", opts={"as_sql": True, "output_buffer": written}
-        )
-        with Operations.context(context):
-            script.module.upgrade()
-        yield written.getvalue()
+    yield run.script("postgresql", None)
 
 
-async def described(server: PostgresServer, statements: Iterator[str]) -> list[list[tuple[object, ...]]]:
+async def described(postgres: PostgresServer, statements: Iterator[str]) -> list[list[tuple[object, ...]]]:
     """Columns, indexes and constraints of a new database after these statements."""
-    connection = await asyncpg.connect(await server.new_database())
+    connection = await asyncpg.connect(await postgres.new_database("template0"))
     try:
         for statement in statements:
             await connection.execute(statement)
@@ -61,10 +45,10 @@ async def described(server: PostgresServer, statements: Iterator[str]) -> list[l
 
 
 @pytest.mark.anyio
-async def test_all_scripts_together_make_the_schema(server: PostgresServer) -> None:
+async def test_all_scripts_together_make_the_schema(postgres: PostgresServer) -> None:
     """Columns in their order, with types; indexes with their conditions; keys and checks."""
-    columns, indexes, constraints = await described(server, by_scripts())
-    expected_columns, expected_indexes, expected_constraints = await described(server, by_schema())
+    columns, indexes, constraints = await described(postgres, by_scripts())
+    expected_columns, expected_indexes, expected_constraints = await described(postgres, by_schema())
     assert columns == expected_columns
     assert sorted(_named_anew(indexes)) == sorted(_named_anew(expected_indexes))
     assert constraints == expected_constraints
@@ -81,14 +65,14 @@ def _named_anew(indexes: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.anyio
-async def test_what_is_committed_outlives_a_crash_of_the_server(server: PostgresServer) -> None:
+async def test_what_is_committed_outlives_a_crash_of_the_server(postgres: PostgresServer) -> None:
     """The server of these tests is a durable one: tests of lost commits rely on it."""
-    url = await server.new_database()
+    url = await postgres.new_database("template0")
     connection = await asyncpg.connect(url)
     await connection.execute("CREATE TABLE kept (number INT)")
     await connection.execute("INSERT INTO kept VALUES (7)")
-    server.kill()
-    server.start()
+    postgres.kill()
+    postgres.start()
     with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
         await connection.fetch("SELECT number FROM kept")
     again = await asyncpg.connect(url)

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pytest
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -21,7 +20,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from contract.stories import (
     APPLICATION,
     DAY,
-    ENGINES,
     FROM,
     LANE,
     T0,
@@ -336,14 +334,12 @@ class Histories(RuleBasedStateMachine):
         return results
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_no_history_breaks_the_invariant(engine: str) -> None:
+def test_no_history_breaks_the_invariant(new_engine: Callable[[Path], Engine]) -> None:
     """The sentence at the head of this file, after every step."""
-    make = ENGINES[engine]
 
     class OfEngine(Histories):
         def __init__(self) -> None:
-            super().__init__(make)
+            super().__init__(new_engine)
 
     run_state_machine_as_test(
         OfEngine,

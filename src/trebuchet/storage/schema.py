@@ -396,3 +396,33 @@ handset_messages = _table(
     Column("fate", Text, nullable=False),  # what the scenario decided
     Column("at_ms", BigInteger, nullable=False),
 )
+
+# ---- nodes that share a database ----
+
+nodes = _table(
+    "nodes",
+    Column("id", Text, primary_key=True),  # of one run of a node
+    Column("name", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("roles", Text, nullable=False),  # JSON list
+    Column("version", Text, nullable=False),
+    Column("started_ms", BigInteger, nullable=False),
+    Column("seen_ms", BigInteger, nullable=False),
+)
+
+leases = _table(
+    "leases",
+    Column("lane", Text, primary_key=True),
+    Column("node", Text),  # null: nobody's
+    Column("epoch", BigInteger, nullable=False),  # counts its owners
+    Column("until_ms", BigInteger, nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+)
+
+# How many batches each writing connection has committed.
+writers = _table(
+    "writers",
+    Column("slot", Text, primary_key=True),
+    Column("batch", BigInteger, nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+)

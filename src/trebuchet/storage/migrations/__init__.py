@@ -9,7 +9,7 @@ from pathlib import Path
 from trebuchet.errors import StorageUnavailable
 from trebuchet.storage.sqlite import dbapi
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest revision, which this version of the gateway works with."""
 
 SCRIPTS = Path(__file__).parent
@@ -32,6 +32,14 @@ def is_empty(connection: dbapi.Connection) -> bool:
     return connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
 
 
+def too_new(what: str, revision: str) -> str:
+    """Why a database of a revision that is not known here is left alone, and what to do."""
+    return (
+        f"{what} has schema revision {revision}, which this version does not know (its own is {HEAD}): "
+        "start the newer version that wrote it, or restore the copy made before the upgrade"
+    )
+
+
 def migrate(path: str) -> str:
     """Bring the database file at `path` to HEAD in one transaction, creating it if need be. Returns HEAD.
 
@@ -48,10 +56,7 @@ def migrate(path: str) -> str:
         from trebuchet.storage.migrations import run  # noqa: PLC0415  # half a second, not needed by most starts
 
         if before is not None and before not in run.revisions():
-            raise StorageUnavailable(
-                f"{path} has schema revision {before}, which this version does not know (its own is {HEAD}): "
-                "start the newer version that wrote it, or restore the copy made before the upgrade"
-            )
+            raise StorageUnavailable(too_new(path, before))
         run.upgrade(connection)
         return HEAD
     finally:

@@ -426,9 +426,45 @@ CREATE TABLE audit (
 
 ;
 
+CREATE TABLE nodes (
+	id TEXT NOT NULL,
+	name TEXT NOT NULL,
+	url TEXT NOT NULL,
+	roles TEXT NOT NULL,
+	version TEXT NOT NULL,
+	started_ms BIGINT NOT NULL,
+	seen_ms BIGINT NOT NULL,
+	PRIMARY KEY (id)
+)
+ WITHOUT ROWID
+
+;
+
+CREATE TABLE leases (
+	lane TEXT NOT NULL,
+	node TEXT,
+	epoch BIGINT NOT NULL,
+	until_ms BIGINT NOT NULL,
+	since_ms BIGINT NOT NULL,
+	PRIMARY KEY (lane)
+)
+ WITHOUT ROWID
+
+;
+
+CREATE TABLE writers (
+	slot TEXT NOT NULL,
+	batch BIGINT NOT NULL,
+	at_ms BIGINT NOT NULL,
+	PRIMARY KEY (slot)
+)
+ WITHOUT ROWID
+
+;
+
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL,
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0005');
+INSERT INTO alembic_version (version_num) VALUES ('0006');

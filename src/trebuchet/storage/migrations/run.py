@@ -1,11 +1,14 @@
 """The part of migrating that needs Alembic: which scripts there are, and carrying them out."""
 
+import io
 from pathlib import Path
+from typing import Any
 
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import StaticPool, create_engine
+from sqlalchemy import StaticPool, Text, create_engine
+from sqlalchemy.ext.compiler import compiles
 
 from trebuchet.storage.sqlite import dbapi
 
@@ -15,6 +18,24 @@ _SCRIPTS = ScriptDirectory(str(Path(__file__).parent))
 def revisions() -> list[str]:
     """All known revisions, the newest first."""
     return [script.revision for script in _SCRIPTS.walk_revisions()]
+
+
+@compiles(Text, "postgresql")
+def _text_of_postgres(_type: Text, _compiler: Any, **_: Any) -> str:
+    """Ids are compared octet by octet: in the order of a language, a dash or a dot may count for nothing."""
+    return 'TEXT COLLATE "C"'
+
+
+def script(dialect: str, after: str | None) -> str:
+    """What brings a database of a dialect from a revision, None for an empty one, to the newest: statements as text."""
+    written = io.StringIO()
+    context = MigrationContext.configure(
+        dialect_name=dialect, opts={"as_sql": True, "output_buffer": written}
+    )
+    with Operations.context(context):
+        for each in reversed(list(_SCRIPTS.iterate_revisions("head", after or "base"))):
+            each.module.upgrade()
+    return written.getvalue()
 
 
 def upgrade(connection: dbapi.Connection, to: str = "head") -> None:

@@ -14,11 +14,14 @@ import enum
 import typing
 from collections.abc import Callable, Iterable
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 _encode = msgspec.json.Encoder().encode
+
+NUL_MARK: Final = "\ufdd0"
+"""A noncharacter, which no text should have: stands for NUL in texts of an engine that cannot store that."""
 
 Values = Callable[[Any], Iterable[Any]]
 

@@ -49,6 +49,7 @@ from trebuchet.storage.base import (
     QueueDepths,
 )
 from trebuchet.storage.sql import queries as sql
+from trebuchet.storage.sql.over import NUL_MARK
 from trebuchet.storage.sql.steps import Row, Rows, Steps, ask, ask_one, over, value
 
 _strings = msgspec.json.Decoder(tuple[str, ...]).decode
@@ -75,9 +76,9 @@ def message_from_row(row: Row) -> Message:
         row[5],
         row[6],
         _strings(row[7]),
-        row[8],
+        _text(row[8]),
         None if row[9] is None else _strings(row[9]),
-        row[10],
+        _text(row[10]),
         row[11],
         row[12],
         row[13],
@@ -86,6 +87,11 @@ def message_from_row(row: Row) -> Message:
         _PROFILES[row[16]],
         row[17],
     )
+
+
+def _text(stored: Any) -> Any:
+    """A text that people wrote, or None."""
+    return stored.replace(NUL_MARK, "\0") if stored and NUL_MARK in stored else stored
 
 
 def delivery_from_row(row: Row) -> Delivery:
@@ -127,7 +133,9 @@ def _event_from_row(row: Row) -> Event:
 
 def _handset_message(row: Row) -> HandsetMessage:
     media, participants = _strings(row[5]), _strings(row[6])
-    return HandsetMessage(row[0], row[1], row[2], row[3], row[4], media, participants, row[7], row[8], row[9])
+    return HandsetMessage(
+        row[0], row[1], row[2], row[3], _text(row[4]), media, participants, row[7], row[8], row[9]
+    )
 
 
 # ---- provisioning ----
@@ -312,6 +320,7 @@ def search(query: MessageQuery) -> Steps[FoundPage]:
             query.offset,
         )
     else:
+        nulls = "NULLS LAST" if descending else "NULLS FIRST"
         rows = yield from ask(
             f"""
             WITH matches AS (
@@ -319,11 +328,11 @@ def search(query: MessageQuery) -> Steps[FoundPage]:
                 FROM {sql.SEARCHED}{where} ORDER BY m.id DESC, d.recipient LIMIT ?
             ), page AS (
                 SELECT message_id, recipient, place FROM matches
-                ORDER BY place {way}, message_id DESC, recipient LIMIT ? OFFSET ?
+                ORDER BY place {way} {nulls}, message_id DESC, recipient LIMIT ? OFFSET ?
             )
             SELECT {sql.FOUND} FROM page AS p CROSS JOIN messages AS m ON m.id = p.message_id
             CROSS JOIN deliveries AS d ON d.message_id = p.message_id AND d.recipient = p.recipient
-            ORDER BY p.place {way}, p.message_id DESC, p.recipient""",
+            ORDER BY p.place {way} {nulls}, p.message_id DESC, p.recipient""",
             *parameters,
             query.count_up_to,
             query.limit,

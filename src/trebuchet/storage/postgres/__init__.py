@@ -1,0 +1,1 @@
+"""The engine for many nodes: one PostgreSQL, or a database that speaks as it does."""
