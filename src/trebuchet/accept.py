@@ -11,9 +11,10 @@ from functools import partial
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from trebuchet.clock import Clock, Ids
-from trebuchet.errors import QueueFull, Rejected
+from trebuchet.errors import LeaseLost, QueueFull, Rejected
 from trebuchet.model import address, errorcodes, ledger
 from trebuchet.model.account import Account, Directory, NumberKind, Profile
 from trebuchet.model.events import Announcement, EventType
@@ -23,7 +24,7 @@ from trebuchet.outbox.committer import Committer
 from trebuchet.outbox.pacing import QUEUE_S, Full, Limit, Pacing
 from trebuchet.protocols.sms import segmentation, smart_encode
 from trebuchet.routing import NoRoute, route
-from trebuchet.storage.base import Accept, DueWork, IdempotencyKey
+from trebuchet.storage.base import Accept, DueWork, Fence, IdempotencyKey
 
 
 class SendRequest(msgspec.Struct, frozen=True):
@@ -100,8 +101,8 @@ def judge_recipient(request: SendRequest, to: str, directory: Directory) -> int 
 class Acceptor:
     """Stores outbound messages. All calls in the event loop; none blocks.
 
-    `reserve` says whether a work item may be stored as claimed; then `offer` is given it, committed, or
-    `withdraw`, if that failed. `announce` is given what is to be called back at once.
+    `reserve` says whether a work item may be stored as claimed, with the `fence` of its lane; then `offer` is given
+    it, committed, or `withdraw`, if that failed. `announce` is given what is to be called back at once.
     `queued` counts deliveries that wait for a carrier. `lanes` names those of each carrier that can carry a kind;
     `stage` the lane that the delivery of a message with media begins in.
     """
@@ -118,6 +119,7 @@ class Acceptor:
         pacing: Pacing,
         settings: AcceptSettings,
         reserve: Callable[[str, int], bool],
+        fence: Callable[[str], Fence | None],
         withdraw: Callable[[Sequence[WorkItem]], None],
         offer: Callable[[Sequence[DueWork]], None],
         announce: Callable[[Message, Sequence[Announcement]], None],
@@ -131,6 +133,7 @@ class Acceptor:
         self._pacing = pacing
         self._settings = settings
         self._reserve = reserve
+        self._fence = fence
         self._withdraw = withdraw
         self._offer = offer
         self._announce = announce
@@ -181,10 +184,20 @@ class Acceptor:
         deliveries, announcements = self._deliveries(request, message, refusal, directory, keyword_reply)
         work = self._work(request, message, deliveries, account, directory, now_ms)
         change = Accept(
-            message, deliveries, work, announcements, idempotency(now_ms) if idempotency is not None else None
+            message,
+            deliveries,
+            work,
+            announcements,
+            idempotency(now_ms) if idempotency is not None else None,
+            fences=self._fences(work),
         )
         self.queued += len(work)
         self._committer.put(change, partial(self._stored, change, stored))
+
+    def _fences(self, work: Sequence[WorkItem]) -> Sequence[Fence]:
+        """Of the lanes in which work is claimed, where lanes have fences."""
+        fences = [self._fence(item.lane) for item in work if item.claimed_ms is not None]
+        return [fence for fence in fences if fence is not None]
 
     def _message(self, request: SendRequest, account: Account, profile: Profile, now_ms: int) -> Message:
         mms = request.media is not None or len(request.destinations) > 1
@@ -309,6 +322,12 @@ class Acceptor:
         return turn
 
     def _stored(self, change: Accept, stored: Callable[[Message | Exception], None], result: Any) -> None:
+        if isinstance(result, LeaseLost):  # the lane is another node's by now, which is to claim it
+            self._withdraw(change.work)
+            unclaimed = [replace(item, claimed_ms=None) for item in change.work]
+            again = replace(change, work=unclaimed, fences=())
+            self._committer.put(again, partial(self._stored, again, stored))
+            return
         if result is not None:  # an error, or the first message of a repeated idempotency key
             self.queued -= len(change.work)
             self._withdraw(change.work)

@@ -5,6 +5,7 @@ import os
 import random
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
@@ -32,6 +33,7 @@ from trebuchet.api.hot import make_protocol
 from trebuchet.callbacks.deliver import CallbackPolicy, Callbacks
 from trebuchet.carriers import CARRIERS, check_settings, kind_of
 from trebuchet.carriers import build as build_link
+from trebuchet.carriers import parts as parts_of
 from trebuchet.carriers.base import CarrierLink, CarrierReports, Surroundings
 from trebuchet.carriers.simulator.oversmpp import beside_smpp, over_smpp
 from trebuchet.clock import Clock, Ids, SystemClock
@@ -58,13 +60,16 @@ from trebuchet.media.library import MediaLibrary, MediaSettings
 from trebuchet.media.workers import ImageWorkers
 from trebuchet.model.account import Carrier, Directory, InDoubt, Role, User
 from trebuchet.model.events import Announcement
-from trebuchet.model.message import Message
+from trebuchet.model.message import MEDIA_LANE, Message
+from trebuchet.model.nodes import Node
+from trebuchet.nodes.tenancy import FOREVER
 from trebuchet.outbox.backoff import Schedule
 from trebuchet.outbox.committer import Committer, Spacing
 from trebuchet.outbox.pacing import Limit, Pacing
 from trebuchet.receipts import Receipts
 from trebuchet.settings import Settings
 from trebuchet.settings.rows import in_force
+from trebuchet.sharing import DIRECTORY, HOUSEKEEPING, Sharing
 from trebuchet.simulator import api as simulator_api
 from trebuchet.simulator.network import SimulatedNetwork
 from trebuchet.standing import Standing
@@ -134,6 +139,8 @@ class Gateway:
         self.directory = Directory()
         self._reloading = asyncio.Lock()
         self.started_ms = self.clock.now_ms()
+        self._process_id = os.urandom(8).hex()
+        self.sharing: Sharing | None = None
         self.base_url = self.listening_url = ""
         self._ready = ""
         self._server: HttpServer | None = None
@@ -161,17 +168,35 @@ class Gateway:
             spacing=_SPACING,
         )
         self.ids = Ids()
-        self.directory = await self.store.directory()
-        self._first = await self._first_run() or self._demo_records()
-        await self._first_person()
+        self.sharing = self._sharing() if self.store.shared else None
+        async with self.sharing.setting_up() if self.sharing is not None else nullcontext():
+            self.directory = await self.store.directory()
+            self._first = await self._first_run() or self._demo_records()
+            await self._first_person()
         self._build_path()
-        await self._resume()
         sock = listen(settings.server.host, settings.server.port)
         self.listening_url = url_of(settings.server.host, sock)
         self.base_url = settings.server.public_base_url or self.listening_url
+        await self._resume()
         await self._call_back_to_the_catcher(self._first)
         await self._serve(sock)
         return self._announcement(self._first)
+
+    def _sharing(self) -> Sharing:
+        nodes = self.settings.nodes
+        name = nodes.name or socket.gethostname()
+        node = Node(self._process_id, name, "", nodes.roles, __version__, self.started_ms)
+        return Sharing(
+            node,
+            store=self.store,
+            committer=self.committer,
+            lease_s=nodes.lease_s,
+            now_s=asyncio.get_running_loop().time,
+            telemetry=self.telemetry,
+        )
+
+    def _hint(self, topics: Sequence[str]) -> None:
+        self.store.hint(topics)
 
     def _build_path(self) -> None:
         self.network = self._network() if self.settings.simulator.enabled else None
@@ -194,7 +219,7 @@ class Gateway:
             store=self.store,
             committer=self.committer,
             directory=lambda: self.directory,
-            reload_directory=self.reload_directory,
+            reload_directory=self._records_changed,
             acceptor=self.acceptor,
             library=self.library,
             reassembly_timeout_s=self.settings.inbound.reassembly_timeout_s,
@@ -202,6 +227,8 @@ class Gateway:
             telemetry=self.telemetry,
         )
         self.housekeeping = self._housekeeping()
+        if self.sharing is not None:
+            self.sharing.works_with(self.supervisor, self.callbacks, self.reload_directory, self._recount)
 
     def _client(self) -> WebClient:
         settings = self.settings
@@ -231,7 +258,7 @@ class Gateway:
             own_urls=lambda: (self.listening_url,),
         )
 
-    async def _start_media_stage(self) -> None:
+    def _add_media_stage(self) -> None:
         """What fetches the files of messages before their carriers' turn."""
         media = self.settings.media
         self.fetcher = Fetcher(
@@ -241,13 +268,14 @@ class Gateway:
             timeout_s=media.fetch_timeout_s,
             user_agent=self.settings.callbacks.user_agent,
         )
-        stage = MediaStage(
+        build = partial(
+            MediaStage,
             clock=self.clock,
             fetch=partial(self.fetcher.fetch, total_max=media.message_max_bytes),
             keep=self.library.keep,
             outcome=self.supervisor.stage_outcome,
         )
-        await self.supervisor.start_stage(stage, Policy("", InDoubt.RESEND, 0, submits=False))
+        self.supervisor.add_stage(MEDIA_LANE, build, Policy("", InDoubt.RESEND, 0, submits=False))
 
     def _callbacks(self) -> Callbacks:
         settings = self.settings
@@ -272,6 +300,8 @@ class Gateway:
             chance=random.random,
             feed=self.feed,
             telemetry=self.telemetry,
+            tenure=self.sharing.tenure if self.sharing is not None else lambda _: FOREVER,
+            hint=self._hint,
         )
 
     def _supervisor(self) -> Supervisor:
@@ -279,6 +309,9 @@ class Gateway:
         return Supervisor(
             build=self._build_link,
             kind=lambda carrier: kind_of(self._seen_by_link(carrier)),
+            parts=lambda carrier: parts_of(self._seen_by_link(carrier)),
+            tenure=self.sharing.tenure if self.sharing is not None else None,
+            hint=self._hint,
             clock=self.clock,
             store=self.store,
             committer=self.committer,
@@ -292,7 +325,7 @@ class Gateway:
             telemetry=self.telemetry,
         )
 
-    def _build_link(self, carrier: Carrier, reports: CarrierReports) -> CarrierLink:
+    def _build_link(self, carrier: Carrier, reports: CarrierReports, part: str | None) -> CarrierLink:
         surroundings = Surroundings(
             self.clock,
             self.network,
@@ -302,7 +335,7 @@ class Gateway:
             lambda number: number in self.directory.numbers,
             StoredDebts(self.committer, self.store),
         )
-        return build_link(self._seen_by_link(carrier), reports, surroundings)
+        return build_link(self._seen_by_link(carrier), reports, surroundings, part)
 
     def _seen_by_link(self, carrier: Carrier) -> Carrier:
         return over_smpp(carrier, self._smsc_port) if self._smsc_port else carrier
@@ -324,6 +357,7 @@ class Gateway:
                 strict_numbers=settings.api.strict_numbers,
             ),
             reserve=self.supervisor.reserve,
+            fence=self.supervisor.fence,
             withdraw=self.supervisor.withdraw,
             offer=self._offer,
             announce=self._announce,
@@ -346,7 +380,16 @@ class Gateway:
             hand_over_late=self.inbound.hand_over_late,
             sweep_media=self.library.sweep,
             telemetry=self.telemetry,
+            finish_whole=self.inbound.resume if self.sharing is not None else None,
+            mine=self._sweeps,
         )
+
+    def _sweeps(self) -> bool:
+        return self.sharing is None or self.sharing.tenure(HOUSEKEEPING) is not None
+
+    async def _recount(self) -> None:
+        """Other processes accept and release rows of the same queue."""
+        self.acceptor.queued = await self.store.queued()
 
     async def _resume(self) -> None:
         """Take up what an earlier run left."""
@@ -357,9 +400,11 @@ class Gateway:
         if self.network is not None:
             await self.network.start()
             await self._listen_as_smsc(self.network)
+        self._add_media_stage()
         await self.supervisor.follow_directory()
-        await self._start_media_stage()
-        await self.callbacks.start()
+        if self.sharing is not None:
+            await self.sharing.start(self.base_url)
+        await self.callbacks.follow()
         await self.inbound.resume()
         self.housekeeping.start()
 
@@ -471,6 +516,11 @@ class Gateway:
             self.directory = await self.store.directory()
             await self.supervisor.follow_directory()
 
+    async def _records_changed(self) -> None:
+        """This process changed provisioned records."""
+        await self.reload_directory()
+        self._hint([DIRECTORY])
+
     @property
     def loopback_callbacks(self) -> bool:
         """Callbacks to loopback are allowed by the setting, or because this is a developer's machine."""
@@ -532,7 +582,7 @@ class Gateway:
             store=self.store,
             write=self.committer.add,
             directory=lambda: self.directory,
-            reload=self.reload_directory,
+            reload=self._records_changed,
             replayed=self.callbacks.replayed,
             links=self.standing.links,
             feed=self.feed,
@@ -635,6 +685,8 @@ class Gateway:
         grace_s = self.settings.server.shutdown_grace_s / 2
         if self._server is not None:
             await self._server.stop()
+        if self.sharing is not None:
+            await self.sharing.close()
         if self.history is not None:
             self.history.stop()
         if self.link_history is not None:
@@ -649,6 +701,8 @@ class Gateway:
         await self.callbacks.close(grace_s)
         await self.client.close()
         await self.housekeeping.close()
+        if self.sharing is not None:
+            await self.sharing.stop()
         await self.committer.close()
         await self.store.close()
         self.passwords.close()

@@ -11,6 +11,7 @@ from copy import copy
 from functools import partial
 
 import msgspec
+from msgspec.structs import replace
 
 from trebuchet.carriers.base import (
     Accepted,
@@ -25,14 +26,16 @@ from trebuchet.carriers.base import (
     Snooze,
 )
 from trebuchet.clock import Clock, Timer
+from trebuchet.errors import LeaseLost
 from trebuchet.model import errorcodes, ledger
 from trebuchet.model.account import InDoubt
 from trebuchet.model.events import Announcement, EventType
 from trebuchet.model.message import Delivery, Kind, Pdu, Segment, WorkItem
 from trebuchet.model.status import Happening
+from trebuchet.nodes.tenancy import Tenure
 from trebuchet.outbox.committer import Committer
 from trebuchet.outbox.lanes import LaneQueue
-from trebuchet.storage.base import Claim, DueWork, Exchange, Settle, Settled, Store, WorkKey
+from trebuchet.storage.base import Claim, DueWork, Exchange, Fence, Settle, Settled, Store, WorkKey
 from trebuchet.telemetry import Telemetry
 
 ATTEMPTS_MAX = 5  # submits of one delivery that a carrier refused for the moment
@@ -221,7 +224,8 @@ class LaneWorker:
     """Moves one lane's work to its link, within the link's room and in order.
 
     `announce` is given what became due for callback; `released` how many rows left the queue for good;
-    `moved` each row that went on into another lane.
+    `moved` each row that went on into another lane. Everything is stored under the `tenure` of the lane: when that has
+    ended nothing more is handed to the link, and what was under way is the next owner's.
     """
 
     def __init__(
@@ -230,6 +234,7 @@ class LaneWorker:
         link: CarrierLink,
         *,
         policy: Callable[[], Policy],
+        tenure: Tenure,
         clock: Clock,
         committer: Committer,
         store: Store,
@@ -242,6 +247,7 @@ class LaneWorker:
         self.lane = lane
         self.link = link
         self._policy = policy
+        self._tenure = tenure
         self._clock = clock
         self._committer = committer
         self._store = store
@@ -275,8 +281,12 @@ class LaneWorker:
             lost = Lost("the gateway stopped before the answer was stored")
             now_ms = self._clock.now_ms()
             changes = [settlement(_shipment(row), lost, self.lane, self._policy(), now_ms) for row in rows]
-            futures = [self._committer.add(change) for change in changes]
-            for change, settled in zip(changes, await asyncio.gather(*futures), strict=True):
+            futures = [self._committer.add(self._fenced(change)) for change in changes]
+            try:
+                stored = await asyncio.gather(*futures)
+            except LeaseLost:
+                return  # its next owner recovers it
+            for change, settled in zip(changes, stored, strict=True):
                 self._announce(settled.announcements)
                 if change.requeue is None:
                     self._released(1)
@@ -335,7 +345,7 @@ class LaneWorker:
         taken = self.queue.take(room)
         if taken:
             self._claiming = True
-            claim = Claim([_work_key(due) for due in taken], self._clock.now_ms())
+            claim = Claim([_work_key(due) for due in taken], self._clock.now_ms(), self._tenure.fence)
             self._committer.put(claim, partial(self._claimed, taken))
 
     def outcome(self, shipment: Shipment, outcome: Outcome) -> None:
@@ -360,10 +370,19 @@ class LaneWorker:
 
     def _resting(self) -> bool:
         """Whether nothing may be handed to the link now."""
-        return self._closed or self._clock.now_ms() < self._paused_until_ms or self._policy().paused
+        return (
+            self._closed
+            or self._clock.now_ms() < self._paused_until_ms
+            or self._policy().paused
+            or not self._tenure.held()
+        )
 
     def _claimed(self, taken: Sequence[DueWork], result: Sequence[WorkKey] | Exception) -> None:
         self._claiming = False
+        if isinstance(result, LeaseLost):
+            for due in taken:
+                self.queue.settled(_work_key(due))
+            return
         if isinstance(result, Exception):
             self._telemetry.problem("claim_failed", lane=self.lane, error=str(result))
             self.queue.put_back(taken)
@@ -392,9 +411,23 @@ class LaneWorker:
             self.link.submit(self.lane, shipment)
 
     def _store_settlement(self, change: Settle, outcome: Outcome | None) -> None:
-        self._committer.put(change, partial(self._settled, change, outcome))
+        self._committer.put(self._fenced(change), partial(self._settled, change, outcome))
+
+    def _fenced(self, change: Settle) -> Settle:
+        fence = self._tenure.fence
+        return change if fence is None else replace(change, fence=fence)
+
+    @property
+    def fence(self) -> Fence | None:
+        """What is to be stored with rows of this lane that are claimed as they are accepted."""
+        return self._tenure.fence
 
     def _settled(self, change: Settle, outcome: Outcome | None, result: Settled | Exception) -> None:
+        if isinstance(result, LeaseLost):
+            self._telemetry.count("trebuchet_lease_lost_total", self.lane)
+            self._out.pop(change.key, None)
+            self.queue.settled(change.key)
+            return
         if isinstance(result, Exception):
             # The outcome is known and must not be lost: the shipment stays claimed until it is stored.
             self._telemetry.problem("settle_failed", lane=self.lane, error=str(result))

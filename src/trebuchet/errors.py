@@ -4,6 +4,7 @@
     ├── SettingsError             the configuration is wrong             operator's fault, retrying does not help
     ├── StorageError              the database could not do it           our fault, retrying may help
     │   ├── StorageUnavailable    closed, full or failing disk           our fault, retrying helps
+    │   ├── LeaseLost             another node has the lane          nobody's fault, retrying does not help
     │   └── Conflict              a row stands in the way                caller's fault, retrying does not help
     │       ├── AlreadyExists     the name is taken
     │       ├── InUse             other rows need this one
@@ -43,6 +44,10 @@ class InUse(Conflict):
 
 class IdempotencyMismatch(Conflict):
     """The Idempotency-Key was used before with a different request."""
+
+
+class LeaseLost(StorageError):
+    """Another node owns the lane by now: what its former owner wanted to store is not stored."""
 
 
 class NotFound(TrebuchetError):

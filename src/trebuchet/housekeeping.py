@@ -12,9 +12,20 @@ import msgspec
 from trebuchet.clock import Clock, Timer
 from trebuchet.model.events import Announcement
 from trebuchet.outbox.committer import Committer
-from trebuchet.storage.base import Expired, ExpireWork, Prune, Store, TimeOutReceipts, Write
+from trebuchet.storage.base import (
+    Expired,
+    ExpireWork,
+    Prune,
+    RecheckParked,
+    Rematched,
+    Store,
+    TimeOutReceipts,
+    Write,
+)
 from trebuchet.telemetry import Telemetry
 
+_AT_ONCE_MS = 2_000
+_RECHECKED_MS = 60_000
 _SOON_MS = 15_000
 _HOURLY_MS = 3_600_000
 _DAY_MS = 86_400_000
@@ -34,7 +45,12 @@ class Retention(msgspec.Struct, frozen=True):
 
 
 class Housekeeping:
-    """All calls in the event loop. A sweep that fails is announced and runs again at its next time."""
+    """All calls in the event loop. A sweep that fails is announced and runs again at its next time.
+
+    Where processes share a database one of them sweeps: `mine` says whether it is this one. Then there is also what two
+    of them, writing at once, may leave behind: receipts beside their segments, and, for `finish_whole`, all parts of a
+    message.
+    """
 
     def __init__(
         self,
@@ -48,6 +64,8 @@ class Housekeeping:
         hand_over_late: Callable[[], Awaitable[None]],
         sweep_media: Callable[[], Awaitable[None]],
         telemetry: Telemetry,
+        finish_whole: Callable[[], Awaitable[None]] | None = None,
+        mine: Callable[[], bool] = lambda: True,
     ) -> None:
         self._clock = clock
         self._store = store
@@ -57,6 +75,8 @@ class Housekeeping:
         self._released = released
         self._hand_over_late = hand_over_late
         self._sweep_media = sweep_media
+        self._finish_whole = finish_whole
+        self._mine = mine
         self._telemetry = telemetry
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._timers: dict[str, Timer] = {}
@@ -68,6 +88,9 @@ class Housekeeping:
         self._every("hand_over_late", _SOON_MS, self._hand_over_late)
         self._every("prune", _HOURLY_MS, self.prune)
         self._every("sweep_media", _HOURLY_MS, self._sweep_media)
+        if self._finish_whole is not None:
+            self._every("recheck_parked", _AT_ONCE_MS, self.recheck_parked)
+            self._every("finish_whole", _AT_ONCE_MS, self._finish_whole)
 
     async def close(self) -> None:
         """May be called twice."""
@@ -102,6 +125,12 @@ class Housekeeping:
             if len(announced) < _BATCH:
                 return
 
+    async def recheck_parked(self) -> None:
+        """Match receipts whose response was being stored by another process when they came."""
+        since_ms = self._clock.now_ms() - _RECHECKED_MS
+        rechecked: Rematched = await self._write(RecheckParked(since_ms, _BATCH))
+        self._announce(rechecked.announcements)
+
     async def prune(self) -> None:
         """Delete what retention no longer keeps."""
         now_ms = self._clock.now_ms()
@@ -134,7 +163,7 @@ class Housekeeping:
     def _every(self, name: str, period_ms: int, sweep: Callable[[], Awaitable[None]]) -> None:
         def due() -> None:
             running = self._tasks.get(name)
-            if running is None or running.done():
+            if self._mine() and (running is None or running.done()):
                 self._tasks[name] = asyncio.get_running_loop().create_task(self._run(name, sweep))
             if not self._closed:
                 self._timers[name] = self._clock.call_at(self._clock.now_ms() + period_ms, due)

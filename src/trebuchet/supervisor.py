@@ -1,16 +1,20 @@
 """Runs the links: one per carrier record, a worker per lane, and the reports that links make.
 
 When a carrier record changes its link is stopped and started anew; what it had under way is reported lost and
-follows the carrier's `in_doubt` setting.
+follows the carrier's `in_doubt` setting. Where nodes share the database, a link runs in parts, each on the node that
+has its lease.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
+import msgspec
+
 from trebuchet.carriers import CarrierKind
 from trebuchet.carriers.base import CarrierLink, CarrierReports, InboundPart, Outcome, Shipment
 from trebuchet.clock import Clock
 from trebuchet.dispatch import LaneWorker, Policy
+from trebuchet.errors import StorageError
 from trebuchet.feed import Entry, Feed
 from trebuchet.inbound import Inbound
 from trebuchet.model.account import Carrier, Directory
@@ -18,24 +22,52 @@ from trebuchet.model.carrierids import IdConversion
 from trebuchet.model.events import Announcement
 from trebuchet.model.message import MEDIA_LANE, Delivery, Kind, WorkItem
 from trebuchet.model.receipt import Receipt
+from trebuchet.nodes.tenancy import FOREVER, Tenure
 from trebuchet.outbox.committer import Committer
 from trebuchet.receipts import Receipts
-from trebuchet.storage.base import DueWork, Store
+from trebuchet.storage.base import DueWork, Fence, Store
 from trebuchet.telemetry import Telemetry
 
 _DRAINS_MAX = 3  # a row that is accepted, handed to a link that stops, and put back
 
-BuildLink = Callable[[Carrier, CarrierReports], CarrierLink]  # raises ValueError
+BuildLink = Callable[[Carrier, CarrierReports, str | None], CarrierLink]  # raises ValueError
+Parts = Callable[[Carrier], Mapping[str, Sequence[str]]]
+WORK = "work:"  # hint: rows have come into the lane that follows
+
+
+def lease_of(part: str) -> str:
+    """The name of the lease of a part of a link."""
+    return f"carrier:{part}"
+
+
+class _Run(msgspec.Struct):
+    """A link that runs, or one part of it, or a stage."""
+
+    carrier: Carrier | None  # None: a stage
+    link: CarrierLink
+    tenure: Tenure
+
+
+class _Stage(msgspec.Struct, frozen=True):
+    build: Callable[[], CarrierLink]
+    policy: Policy
 
 
 class Supervisor:
-    """All links of this process. All calls in one event loop."""
+    """All links of this process. All calls in one event loop.
+
+    `tenure` finds the lease of a part, where nodes share the database; None: this process has every link whole. `hint`
+    is told of lanes that another node may have.
+    """
 
     def __init__(
         self,
         *,
         build: BuildLink,
         kind: Callable[[Carrier], CarrierKind],
+        parts: Parts,
+        tenure: Callable[[str], Tenure | None] | None,
+        hint: Callable[[Sequence[str]], None],
         clock: Clock,
         store: Store,
         committer: Committer,
@@ -50,6 +82,9 @@ class Supervisor:
     ) -> None:
         self._build = build
         self._kind = kind
+        self._parts = parts
+        self._tenure = tenure
+        self._hint = hint
         self._clock = clock
         self._store = store
         self._committer = committer
@@ -61,40 +96,75 @@ class Supervisor:
         self._released = released
         self._feed = feed
         self._telemetry = telemetry
-        self._running: dict[str, tuple[Carrier, CarrierLink]] = {}
+        self._running: dict[str, _Run] = {}  # by carrier, or by part of a link
         self._workers: dict[str, LaneWorker] = {}
         self._following = asyncio.Lock()
-        self.lanes: dict[str, Sequence[str]] = {}  # of each carrier that has a link
-        self._stages: list[CarrierLink] = []
+        self.lanes: dict[str, Sequence[str]] = {}  # of each carrier
+        self._stages: dict[str, _Stage] = {}  # by lane
+        self._stopping = False
         self._needing_media: set[str] = set()
         self._lanes_for: dict[Kind, dict[str, Sequence[str]]] = {kind: {} for kind in Kind}
         self.receipts: Receipts | None = None
         self.inbound: Inbound | None = None
 
     async def follow_directory(self) -> None:
-        """Start links of new carriers, stop those of removed ones, restart changed ones."""
+        """Start what is new here, stop what is not to run here any more, restart what has changed.
+
+        Raises StorageError if what a link has to begin with cannot be read; the next call tries again.
+        """
         async with self._following:
+            if self._stopping:
+                return
             carriers = self._directory().carriers
-            for carrier_id, (carrier, link) in list(self._running.items()):
-                now = carriers.get(carrier_id)
-                if now is not None and _same_link(carrier, now):
-                    self._running[carrier_id] = (now, link)
-                    self.room(carrier_id)  # it may have been resumed
+            self._know_lanes(carriers)
+            wanted = self._wanted(carriers)
+            for name, run in list(self._running.items()):
+                now, tenure = wanted.get(name, (None, None))
+                if tenure is run.tenure and _same_link(run.carrier, now):
+                    run.carrier = now
+                    self._pump(run)  # it may have been resumed
                 else:
-                    await self._stop_link(carrier_id, self._grace_s)
-            self.lanes = {name: lanes for name, lanes in self.lanes.items() if name in carriers}
-            for carrier in carriers.values():
-                if carrier.id not in self._running:
-                    await self._start_link(carrier)
-            self._lanes_for = {
-                kind: {
-                    name: lanes
-                    for name, lanes in self.lanes.items()
-                    if kind in self._kind(carriers[name]).carries
-                }
-                for kind in Kind
+                    await self._stop_run(name, self._grace_s if run.tenure.held() else 0)
+            for name, (carrier, tenure) in wanted.items():
+                if name not in self._running:
+                    await self._start_run(name, carrier, tenure)
+
+    def _know_lanes(self, carriers: Mapping[str, Carrier]) -> None:
+        self.lanes = {
+            carrier.id: tuple(lane for lanes in self._parts(carrier).values() for lane in lanes)
+            for carrier in carriers.values()
+        }
+        self._lanes_for = {
+            kind: {
+                name: lanes
+                for name, lanes in self.lanes.items()
+                if kind in self._kind(carriers[name]).carries
             }
-            self._needing_media = {c.id for c in carriers.values() if self._kind(c).needs_media}
+            for kind in Kind
+        }
+        self._needing_media = {c.id for c in carriers.values() if self._kind(c).needs_media}
+
+    def _wanted(self, carriers: Mapping[str, Carrier]) -> dict[str, tuple[Carrier | None, Tenure]]:
+        """What is to run in this process, by name: links, parts of them, stages."""
+        if self._tenure is None:
+            whole = {carrier.id: (carrier, FOREVER) for carrier in carriers.values()}
+            return {**whole, **dict.fromkeys(self._stages, (None, FOREVER))}
+        found: dict[str, tuple[Carrier | None, Tenure]] = {}
+        for carrier in carriers.values():
+            for part in self._parts(carrier):
+                tenure = self._tenure(lease_of(part))
+                if tenure is not None:
+                    found[part] = (carrier, tenure)
+        for lane in self._stages:
+            tenure = self._tenure(lease_of(lane))
+            if tenure is not None:
+                found[lane] = (None, tenure)
+        return found
+
+    def leases(self) -> list[str]:
+        """What nodes share among them: every part of every link, and the stages."""
+        parts = [part for carrier in self._directory().carriers.values() for part in self._parts(carrier)]
+        return [lease_of(name) for name in (*parts, *self._stages)]
 
     def lanes_for(self, kind: Kind) -> Mapping[str, Sequence[str]]:
         """The lanes of each carrier that can carry messages of this kind."""
@@ -105,18 +175,32 @@ class Supervisor:
         assert delivery.lane is not None
         return MEDIA_LANE if delivery.carrier_id in self._needing_media else delivery.lane
 
-    async def start_stage(self, link: CarrierLink, policy: Policy) -> None:
-        """Run the lanes of a stage that rows pass before those of their carriers. It reports to `stage_outcome`."""
-        self._stages.append(link)
-        for lane in link.lanes:
-            self._workers[lane] = self._worker(lane, link, lambda: policy)
-        await link.start()
-        for lane in link.lanes:
-            await self._workers[lane].recover()
+    def add_stage(self, lane: str, build: Callable[[], CarrierLink], policy: Policy) -> None:
+        """Have a lane that rows pass before those of their carriers, from the next `follow_directory` on.
+
+        Its link reports to `stage_outcome`.
+        """
+        self._stages[lane] = _Stage(build, policy)
 
     def stage_outcome(self, lane: str, shipment: Shipment, outcome: Outcome) -> None:
         self._workers[lane].outcome(shipment, outcome)
         self._workers[lane].pump()
+
+    def fence(self, lane: str) -> Fence | None:
+        """What is stored with rows of a lane that are claimed as they are accepted."""
+        worker = self._workers.get(lane)
+        return worker.fence if worker is not None else None
+
+    def heard(self, lane: str) -> None:
+        """Rows have come into a lane, or may have."""
+        worker = self._workers.get(lane)
+        if worker is not None:
+            worker.queue.leave_in_table(self._clock.now_ms())
+
+    def look(self) -> None:
+        """Rows may have come into any lane."""
+        for lane in self._workers:
+            self.heard(lane)
 
     def reserve(self, lane: str, due_ms: int) -> bool:
         """A row of this lane is about to be stored: whether as claimed. Then `offer` it, or `withdraw` it."""
@@ -135,14 +219,18 @@ class Supervisor:
         touched = set()
         for work in due:
             worker = self._workers.get(work.item.lane)
-            if worker is not None:  # else it waits in the table until its carrier has a link again
+            if (
+                worker is None
+            ):  # it waits in the table for another node, or until its carrier has a link again
+                self._hint([WORK + work.item.lane])
+            else:
                 worker.offer(work)
                 touched.add(worker)
         for worker in touched:
             worker.pump()
 
     def links(self) -> list[tuple[Carrier, CarrierLink]]:
-        return list(self._running.values())
+        return [(run.carrier, run.link) for run in self._running.values() if run.carrier is not None]
 
     @property
     def busy(self) -> int:
@@ -152,33 +240,39 @@ class Supervisor:
     async def stop(self, grace_s: float) -> None:
         """Stop all links. May be called twice."""
         async with self._following:
-            stages, self._stages = self._stages, []
-            await asyncio.gather(*(self._stop_lanes(stage, grace_s) for stage in stages))
-            await asyncio.gather(
-                *(self._stop_link(carrier_id, grace_s) for carrier_id in list(self._running))
-            )
+            self._stopping = True
+            stages = [name for name, run in self._running.items() if run.carrier is None]
+            await asyncio.gather(*(self._stop_run(name, grace_s) for name in stages))
+            await asyncio.gather(*(self._stop_run(name, grace_s) for name in list(self._running)))
 
-    async def _start_link(self, carrier: Carrier) -> None:
+    async def _start_run(self, name: str, carrier: Carrier | None, tenure: Tenure) -> None:
+        if carrier is None:
+            link = self._stages[name].build()
+        else:
+            part = name if self._tenure is not None else None
+            try:
+                link = self._build(carrier, _Reports(self, carrier.id), part)
+            except ValueError as error:
+                # One carrier's wrong settings keep nobody else from starting. Its messages wait in a lane.
+                self._telemetry.problem("carrier_not_started", carrier=carrier.id, error=str(error))
+                return
+        run = self._running[name] = _Run(carrier, link, tenure)
+        for lane in link.lanes:
+            self._workers[lane] = self._worker(lane, run)
         try:
-            link = self._build(carrier, _Reports(self, carrier.id))
-        except ValueError as error:
-            # One carrier's wrong settings keep nobody else from starting. Its messages wait in a lane.
-            self._telemetry.problem("carrier_not_started", carrier=carrier.id, error=str(error))
-            self.lanes = {**self.lanes, carrier.id: (f"{carrier.id}/0",)}
-            return
-        self._running[carrier.id] = (carrier, link)
-        self.lanes = {**self.lanes, carrier.id: tuple(link.lanes)}
-        for lane in link.lanes:
-            self._workers[lane] = self._worker(lane, link, lambda: self._policy(carrier.id))
-        await link.start()
-        for lane in link.lanes:
-            await self._workers[lane].recover()
+            await link.start()
+            for lane in link.lanes:
+                await self._workers[lane].recover()
+        except StorageError:
+            await self._stop_run(name, 0)
+            raise
 
-    def _worker(self, lane: str, link: CarrierLink, policy: Callable[[], Policy]) -> LaneWorker:
+    def _worker(self, lane: str, run: _Run) -> LaneWorker:
         return LaneWorker(
             lane,
-            link,
-            policy=policy,
+            run.link,
+            policy=lambda: self._policy(lane, run),
+            tenure=run.tenure,
             clock=self._clock,
             committer=self._committer,
             store=self._store,
@@ -194,13 +288,11 @@ class Supervisor:
         worker = self._workers.get(item.lane)
         if worker is not None:
             worker.queue.leave_in_table(item.due_ms)
+        else:
+            self._hint([WORK + item.lane])
 
-    async def _stop_link(self, carrier_id: str, grace_s: float) -> None:
-        _, link = self._running[carrier_id]
-        await self._stop_lanes(link, grace_s)
-        del self._running[carrier_id]
-
-    async def _stop_lanes(self, link: CarrierLink, grace_s: float) -> None:
+    async def _stop_run(self, name: str, grace_s: float) -> None:
+        link = self._running[name].link
         workers = [self._workers[lane] for lane in link.lanes]
         for worker in workers:
             await worker.close()
@@ -213,9 +305,12 @@ class Supervisor:
                 break
         for worker in workers:
             del self._workers[worker.lane]
+        del self._running[name]
 
-    def _policy(self, carrier_id: str) -> Policy:
-        carrier, _ = self._running[carrier_id]
+    def _policy(self, lane: str, run: _Run) -> Policy:
+        carrier = run.carrier
+        if carrier is None:
+            return self._stages[lane].policy
         timeout_s = carrier.receipt_timeout_s or self._receipt_timeout_s
         return Policy(carrier.id, carrier.in_doubt, timeout_s * 1000, carrier.paused)
 
@@ -248,6 +343,12 @@ class Supervisor:
 
     def room(self, carrier_id: str) -> None:
         for lane in self.lanes.get(carrier_id, ()):
+            worker = self._workers.get(lane)
+            if worker is not None:
+                worker.pump()
+
+    def _pump(self, run: _Run) -> None:
+        for lane in run.link.lanes:
             self._workers[lane].pump()
 
 
@@ -273,6 +374,8 @@ class _Reports:
         self._supervisor.room(self._carrier_id)
 
 
-def _same_link(one: Carrier, other: Carrier) -> bool:
+def _same_link(one: Carrier | None, other: Carrier | None) -> bool:
     """Whether a record still describes the same link; a pause or another receipt time-out needs no restart."""
+    if one is None or other is None:
+        return one is other
     return one.kind == other.kind and one.settings == other.settings and one.created_ms == other.created_ms

@@ -38,6 +38,12 @@ METRICS = (
     MetricRow(
         "trebuchet_submits_total", "counter", ("lane", "outcome"), "Outcomes that carriers gave to shipments."
     ),
+    MetricRow(
+        "trebuchet_lease_lost_total",
+        "counter",
+        ("lane",),
+        "Outcomes that were not stored because another node has the lane by now.",
+    ),
     MetricRow("trebuchet_in_doubt_total", "counter", ("lane",), "Shipments found in doubt after a restart."),
     MetricRow(
         "trebuchet_receipts_total", "counter", ("carrier", "state"), "Delivery receipts by carrier and state."

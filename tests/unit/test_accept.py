@@ -171,6 +171,7 @@ class Desk:
             pacing=Pacing(),
             settings=settings,
             reserve=self._reserve,
+            fence=lambda _: None,
             withdraw=self.withdrawn.extend,
             offer=self.offered.extend,
             announce=self._announce,

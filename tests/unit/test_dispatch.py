@@ -26,6 +26,7 @@ from trebuchet.model.account import InDoubt
 from trebuchet.model.events import Announcement, EventType
 from trebuchet.model.message import GROUP, Kind, Message, Pdu, Segment, WorkItem
 from trebuchet.model.status import State
+from trebuchet.nodes.tenancy import FOREVER
 from trebuchet.outbox.committer import Committer
 from trebuchet.storage.base import Claim, DueWork, Exchange, Settle
 from trebuchet.telemetry import Telemetry
@@ -248,6 +249,7 @@ class Works:
             LANE,
             self.link,
             policy=lambda: self.policy,
+            tenure=FOREVER,
             clock=self.clock,
             committer=self.committer,
             store=as_store(self.table),

@@ -186,6 +186,7 @@ class Desk:
             pacing=Pacing(),
             settings=AcceptSettings(DAY, queue_max=1, recipients_max=10, strict_numbers=False),
             reserve=lambda lane, due_ms: False,
+            fence=lambda _: None,
             withdraw=lambda work: None,
             offer=self.offered.extend,
             announce=self._announce,

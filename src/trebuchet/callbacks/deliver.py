@@ -9,20 +9,25 @@ the earlier.
 import asyncio
 import base64
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from functools import partial
+from typing import Final
+from zlib import crc32
 
 import msgspec
+from msgspec.structs import replace
 from standardwebhooks import Webhook
 
 from trebuchet.callbacks.payload import render
 from trebuchet.callbacks.recent import RecentTries, Try
 from trebuchet.clock import Clock
+from trebuchet.errors import LeaseLost
 from trebuchet.feed import Entry, Feed
 from trebuchet.model.account import Application, CallbackAuth, Directory
 from trebuchet.model.events import Announcement, Attempt, CallbackItem, EventType, event_place
 from trebuchet.model.message import Message
+from trebuchet.nodes.tenancy import FOREVER, Tenure
 from trebuchet.outbox.backoff import Schedule
 from trebuchet.outbox.committer import Committer
 from trebuchet.outbox.lanes import LaneQueue
@@ -33,6 +38,7 @@ from trebuchet.webclient import Answer, WebClient, WebError
 _RECENT_MAX = 20_000  # messages kept at hand so that their callbacks need not be read back
 _FAILURES_UNTIL_PROBING = 3
 _STORE_AGAIN_MS = 1000
+_HAND_OVER_S = 5  # that POSTs under way have when a shard is given up
 _FAULT_AGAIN_MS = 60_000
 
 
@@ -60,8 +66,22 @@ def decide(status: int | None, item: CallbackItem, schedule: Schedule, now_ms: i
     return Verdict(delivered=False, retry_ms=schedule.next_ms(item.attempts + 1, first_ms, now_ms, chance))
 
 
+CALLBACKS: Final = "callbacks:"  # a shard, as a lease and as a hint, is this and its number
+SHARDS: Final = 16
+LEASES: Final = tuple(f"{CALLBACKS}{number}" for number in range(SHARDS))
+
+
+def shard_of(application_id: str) -> str:
+    """The lease under which an application is called back, the same on every node."""
+    return LEASES[crc32(application_id.encode()) % SHARDS]
+
+
 class Callbacks:
-    """All applications' callback lanes. All calls in one event loop."""
+    """All applications' callback lanes. All calls in one event loop.
+
+    `tenure` finds the lease of a shard of applications, where nodes share the database: `hint` is told of shards that
+    another node may have.
+    """
 
     def __init__(
         self,
@@ -75,7 +95,11 @@ class Callbacks:
         chance: Callable[[], float],
         feed: Feed,
         telemetry: Telemetry,
+        tenure: Callable[[str], Tenure | None] = lambda _: FOREVER,
+        hint: Callable[[Sequence[str]], None] = lambda _: None,
     ) -> None:
+        self._tenure = tenure
+        self._hint = hint
         self.recent = RecentTries()
         self.clock = clock
         self.store = store
@@ -91,10 +115,21 @@ class Callbacks:
         self._recent: OrderedDict[str, Message] = OrderedDict()
         self._closed = False
 
-    async def start(self) -> None:
-        """Take up what waits since before the start."""
+    async def follow(self, shards: Collection[str] | None = None) -> None:
+        """Take up what waits in these shards, or in all, and let go of shards that are not this process's any more."""
+        gone = [lane for lane in self._lanes.values() if not lane.tenure.held() or self._lost(lane)]
+        for lane in gone:
+            self.forget(lane)
+        await asyncio.gather(*(lane.close(_HAND_OVER_S) for lane in gone))
         for application_id in await self.store.callback_applications():
-            self._lane(application_id).pump()
+            if shards is None or shard_of(application_id) in shards:
+                mine = self._lane(application_id)
+                if mine is not None:
+                    mine.queue.leave_in_table(self.clock.now_ms())
+                    mine.pump()
+
+    def _lost(self, lane: "_ApplicationLane") -> bool:
+        return self._tenure(shard_of(lane.application_id)) is not lane.tenure
 
     def remember(self, message: Message) -> None:
         """Keep an outbound message at hand for the callbacks that will follow."""
@@ -105,6 +140,7 @@ class Callbacks:
     def announce(self, announcements: Sequence[Announcement]) -> None:
         """Committed events: call them back."""
         touched = set()
+        elsewhere = set()
         for announcement in announcements:
             event, item = announcement.event, announcement.item
             self.telemetry.count("trebuchet_events_total", event.type)
@@ -114,7 +150,9 @@ class Callbacks:
                 self._publish(announcement)
             lane = self._lane(item.application_id)
             message = self._recent.get(event.message_id)
-            if message is None:
+            if lane is None:
+                elsewhere.add(shard_of(item.application_id))
+            elif message is None:
                 lane.queue.leave_in_table(item.due_ms)
             else:
                 if event.type is EventType.DELIVERED:
@@ -123,6 +161,8 @@ class Callbacks:
                 touched.add(lane)
         for lane in touched:
             lane.pump()
+        if elsewhere:
+            self._hint(sorted(elsewhere))
 
     def _publish(self, announcement: Announcement) -> None:
         event, application_id = announcement.event, announcement.item.application_id
@@ -144,7 +184,11 @@ class Callbacks:
     def replayed(self, items: Sequence[CallbackItem]) -> None:
         """Rows were put back into the queue by hand."""
         for item in items:
-            self._lane(item.application_id).queue.leave_in_table(item.due_ms)
+            lane = self._lane(item.application_id)
+            if lane is None:
+                self._hint([shard_of(item.application_id)])
+            else:
+                lane.queue.leave_in_table(item.due_ms)
 
     async def post(self, application: Application, event_id: str, body: bytes) -> tuple[Attempt, str]:
         """POST a body once, signed and with the application's credentials: what came of it, and its class, such as
@@ -181,18 +225,23 @@ class Callbacks:
         if self._lanes.get(lane.application_id) is lane:
             del self._lanes[lane.application_id]
 
-    def _lane(self, application_id: str) -> "_ApplicationLane":
+    def _lane(self, application_id: str) -> "_ApplicationLane | None":
+        """None: another node calls this application back."""
         lane = self._lanes.get(application_id)
         if lane is None:
-            lane = self._lanes[application_id] = _ApplicationLane(application_id, self)
+            tenure = self._tenure(shard_of(application_id))
+            if tenure is None:
+                return None
+            lane = self._lanes[application_id] = _ApplicationLane(application_id, self, tenure)
         return lane
 
 
 class _ApplicationLane:
     """One application's callbacks, delivered by at most `policy.concurrency` posters."""
 
-    def __init__(self, application_id: str, owner: Callbacks) -> None:
+    def __init__(self, application_id: str, owner: Callbacks, tenure: Tenure) -> None:
         self.application_id = application_id
+        self.tenure = tenure
         self._owner = owner
         self._posters: set[asyncio.Task[None]] = set()
         self._failures = 0  # in a row
@@ -214,7 +263,7 @@ class _ApplicationLane:
     def pump(self) -> None:
         """Start posters while there is work and room."""
         room = 1 if self._failures >= _FAILURES_UNTIL_PROBING else self._owner.policy.concurrency
-        while not self._closed and len(self._posters) < room:
+        while not self._closed and self.tenure.held() and len(self._posters) < room:
             taken = self.queue.take(1)
             if not taken:
                 break
@@ -250,7 +299,8 @@ class _ApplicationLane:
                     "callback_failed", event_id=due.item.event_id, error=repr(error)
                 )
                 self.queue.settled(due.item.event_id, self._owner.clock.now_ms() + _FAULT_AGAIN_MS)
-            if self._closed or (self._failures >= _FAILURES_UNTIL_PROBING and len(self._posters) > 1):
+            probing = self._failures >= _FAILURES_UNTIL_PROBING
+            if self._closed or not self.tenure.held() or (probing and len(self._posters) > 1):
                 return
             taken = self.queue.take(1)
             if not taken:
@@ -316,9 +366,14 @@ class _ApplicationLane:
             )  # fmt: skip
 
     def _store(self, due: DueCallback, change: SettleCallback) -> None:
-        self._owner.committer.put(change, partial(self._stored, due, change))
+        fence = self.tenure.fence
+        fenced = change if fence is None else replace(change, fence=fence)
+        self._owner.committer.put(fenced, partial(self._stored, due, change))
 
     def _stored(self, due: DueCallback, change: SettleCallback, result: object) -> None:
+        if isinstance(result, LeaseLost):  # its next owner calls it back, perhaps again
+            self.queue.settled(change.event_id)
+            return
         if isinstance(result, Exception):
             # Not stored, so it would be called back again after a restart; until then, try to store it.
             self._owner.telemetry.problem("callback_not_settled", event_id=change.event_id)

@@ -6,6 +6,7 @@ pass `tests/contract/test_carriers.py -k KIND`. What several kinds need stands b
 picture message), `reach` (a peer that cannot be talked to), `secrets` (of settings), `status` (what people look at).
 """
 
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -23,6 +24,9 @@ class CarrierKind(msgspec.Struct, frozen=True):
         False  # it knows a repeated submit by its id: `in_doubt` is resend unless said otherwise
     )
     needs_media: bool = False  # its links submit the octets of media, which are fetched and held before
+    splits: bool = (
+        False  # its binds may be on different nodes: the package has `parts`, and `build` takes one
+    )
 
 
 CARRIERS = {
@@ -31,7 +35,7 @@ CARRIERS = {
         "trebuchet.carriers.mm4", frozenset({Kind.MMS}), safe_to_repeat=True, needs_media=True
     ),
     "mm7": CarrierKind("trebuchet.carriers.mm7", frozenset({Kind.MMS}), needs_media=True),
-    "smpp": CarrierKind("trebuchet.carriers.smpp", frozenset({Kind.SMS})),
+    "smpp": CarrierKind("trebuchet.carriers.smpp", frozenset({Kind.SMS}), splits=True),
 }
 
 
@@ -62,10 +66,32 @@ def kept_settings(kind: str, given: dict[str, Any], stored: dict[str, Any]) -> d
     return kept
 
 
-def build(carrier: Carrier, reports: CarrierReports, surroundings: Surroundings) -> CarrierLink:
-    """A link for a carrier record. Raises ValueError if the record's kind or settings do not fit."""
-    link: CarrierLink = _package(carrier.kind).build(carrier, reports, surroundings)
-    return link
+def build(
+    carrier: Carrier, reports: CarrierReports, surroundings: Surroundings, part: str | None = None
+) -> CarrierLink:
+    """A link for a carrier record, or only that part of it. Raises ValueError if its kind or settings do not fit."""
+    package = _package(carrier.kind)
+    if part is not None and CARRIERS[carrier.kind].splits:
+        link: CarrierLink = package.build(carrier, reports, surroundings, part)
+        return link
+    whole: CarrierLink = package.build(carrier, reports, surroundings)
+    return whole
+
+
+def parts(carrier: Carrier) -> Mapping[str, Sequence[str]]:
+    """The parts of a link that may be on different nodes, and the lanes of each. Part and lane are named alike.
+
+    Of a record that no link can be made of it is one part with one lane, in which its messages wait.
+    """
+    first = f"{carrier.id}/0"
+    whole = {first: (first,)}
+    if carrier.kind not in CARRIERS or not CARRIERS[carrier.kind].splits:
+        return whole
+    try:
+        found: Mapping[str, Sequence[str]] = _package(carrier.kind).parts(carrier)
+    except ValueError:
+        return whole
+    return found
 
 
 def _package(kind: str) -> Any:

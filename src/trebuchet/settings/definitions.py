@@ -432,6 +432,30 @@ class ConsoleSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = False
 
 
+class NodesSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """This process among others on the same PostgreSQL database."""
+
+    name: Annotated[
+        str, Meta(description="How this node is called in lists; empty means the host's name.", max_length=64)
+    ] = ""
+    roles: Annotated[
+        tuple[Literal["api", "carriers", "callbacks", "console"], ...],
+        Meta(
+            description="What this node does: take requests, submit to carriers, call back, show the console.",
+            min_length=1,
+            max_length=4,
+        ),
+    ] = ("api", "carriers", "callbacks", "console")
+    lease_s: Annotated[
+        float,
+        Meta(
+            description="Seconds after which the lanes of a node that does not answer are taken over.",
+            ge=1,
+            le=600,
+        ),
+    ] = 10
+
+
 class LoggingSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What the gateway says of itself."""
 
@@ -458,4 +482,5 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     media: MediaSettings = MediaSettings()
     retention: RetentionSettings = RetentionSettings()
     console: ConsoleSettings = ConsoleSettings()
+    nodes: NodesSettings = NodesSettings()
     logging: LoggingSettings = LoggingSettings()

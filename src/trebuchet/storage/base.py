@@ -5,7 +5,7 @@ change that cannot be done is answered with its exception and disturbs no other.
 Every engine passes `tests/contract/test_storage.py`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -26,6 +26,7 @@ from trebuchet.model.carrierids import IdConversion
 from trebuchet.model.events import Announcement, Attempt, CallbackItem, Event
 from trebuchet.model.media import Content, HeldMedia, MediaObject
 from trebuchet.model.message import Delivery, Message, Pdu, Segment, WorkItem
+from trebuchet.model.nodes import Lease, Node
 from trebuchet.model.owed import OwedMail
 from trebuchet.model.parts import HeldPart, Holding, PartsTaken
 from trebuchet.model.receipt import Receipt
@@ -34,6 +35,16 @@ WorkKey = tuple[str, int]  # message id, recipient
 
 
 # ---- changes of the message path ----
+
+
+class Fence(msgspec.Struct, frozen=True):
+    """The lane that a change was made for, and the epoch of the lease under which its owner made it.
+
+    A change whose lane has another owner by now is not done: its result is LeaseLost.
+    """
+
+    lane: str
+    epoch: int
 
 
 class IdempotencyKey(msgspec.Struct, frozen=True):
@@ -59,6 +70,7 @@ class Accept(msgspec.Struct, frozen=True):
     media: Sequence[MediaObject] = ()  # what an inbound message brought
     contents: Sequence[Content] = ()
     owed: Sequence[OwedMail] = ()  # what the peer that sent it is to be told
+    fences: Sequence[Fence] = ()  # of the lanes in which its work is claimed
 
 
 class PartsGone(msgspec.Struct, frozen=True):
@@ -92,6 +104,7 @@ class Claim(msgspec.Struct, frozen=True):
 
     keys: Sequence[WorkKey]
     at_ms: int
+    fence: Fence | None = None
 
 
 class Exchange(msgspec.Struct, array_like=True, frozen=True):
@@ -122,6 +135,7 @@ class Settle(msgspec.Struct, frozen=True):
     pdus: Sequence[Pdu] = ()
     held: Sequence[HeldMedia] = ()  # the message holds these from now on
     contents: Sequence[Content] = ()
+    fence: Fence | None = None
 
 
 class Settled(msgspec.Struct, frozen=True):
@@ -175,6 +189,7 @@ class SettleCallback(msgspec.Struct, frozen=True):
     attempt: Attempt | None
     retry: CallbackItem | None = None
     inbound_accepted: str | None = None
+    fence: Fence | None = None
 
 
 class Replay(msgspec.Struct, frozen=True):
@@ -229,6 +244,16 @@ class HandsetMessage(msgspec.Struct, array_like=True, frozen=True):
     reference: str
     fate: str
     at_ms: int
+
+
+class RecheckParked(msgspec.Struct, frozen=True):
+    """Record again at most `limit` parked receipts that came since a moment, as they were. Result: Rematched.
+
+    Of a receipt and the response that it belongs to, written by two nodes at once, neither sees the other.
+    """
+
+    since_ms: int
+    limit: int
 
 
 class RecordHandset(msgspec.Struct, frozen=True):
@@ -308,6 +333,37 @@ class RecordAudit(msgspec.Struct, frozen=True):
     entries: Sequence[AuditEntry]
 
 
+# ---- nodes that share the database ----
+
+
+class Heartbeat(msgspec.Struct, frozen=True):
+    """A node is alive, keeps leases, gives some up and takes some that are nobody's. Result: Pulse.
+
+    Leases end by the database's clock, `lease_ms` from the heartbeat that took or kept them.
+    """
+
+    node: Node
+    lease_ms: int
+    keep: Sequence[Fence] = ()
+    release: Sequence[Fence] = ()
+    take: Sequence[str] = ()
+
+
+class Pulse(msgspec.Struct, frozen=True):
+    """The nodes of a database and what each owns, at one moment."""
+
+    now_ms: int  # by the database's clock
+    nodes: Sequence[Node]  # seen within a day
+    leases: Sequence[Lease]
+    directory: int  # counts changes of provisioned records
+
+
+class Leave(msgspec.Struct, frozen=True):
+    """A node ends: its leases are nobody's. Result: None."""
+
+    node_id: str
+
+
 Write = (
     Accept
     | HoldPart
@@ -316,6 +372,7 @@ Write = (
     | Settle
     | RecordReceipt
     | RematchParked
+    | RecheckParked
     | SettleCallback
     | Replay
     | TimeOutReceipts
@@ -330,6 +387,8 @@ Write = (
     | Change
     | Remove
     | RecordAudit
+    | Heartbeat
+    | Leave
 )
 
 
@@ -441,6 +500,15 @@ class Store(Protocol):
         ...
 
     parallel_writes: int
+    shared: bool  # whether other processes may write to the same database
+
+    def hint(self, topics: Iterable[str]) -> None:
+        """Tell the other processes that there is something to look at, sooner or later. It may never arrive."""
+        ...
+
+    def listen(self, heard: Callable[[str], None]) -> None:
+        """Have `heard` called in the event loop with topics that others hint at."""
+        ...
 
     # provisioning
     async def directory(self) -> Directory: ...

@@ -419,6 +419,13 @@ leases = _table(
     Column("since_ms", BigInteger, nullable=False),
 )
 
+# Counters of changes, by which a process learns that something it keeps in memory is old.
+versions = _table(
+    "versions",
+    Column("what", Text, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)
+
 # How many batches each writing connection has committed.
 writers = _table(
     "writers",

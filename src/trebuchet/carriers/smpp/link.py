@@ -6,6 +6,8 @@ What goes out is in `submitting`, what comes in is in `receiving`.
 import asyncio
 from collections.abc import Callable, Sequence
 
+from msgspec.structs import replace
+
 from trebuchet.carriers.base import CarrierReports, LinkState, Outcome, Refused, Shipment, Snooze
 from trebuchet.carriers.smpp import addresses, tls, translate
 from trebuchet.carriers.smpp.bind import Bind
@@ -25,7 +27,11 @@ _DOWN_MS = 1_000  # how long a lane rests that was handed a shipment when the li
 
 
 class SmppLink:
-    """A CarrierLink, and Observable. Everything happens in one event loop; only `stop` waits."""
+    """A CarrierLink, and Observable. Everything happens in one event loop; only `stop` waits.
+
+    With `only` the name of a bind it is that bind alone: the others are on other nodes. Of the link's rate it takes an
+    even share, and the first bind's node is called by the SMSC (outbind).
+    """
 
     def __init__(
         self,
@@ -36,16 +42,23 @@ class SmppLink:
         chance: Callable[[], float],
         reports: CarrierReports,
         telemetry: Telemetry,
+        only: str | None = None,
     ) -> None:
         self.carrier_id = carrier_id
-        self._settings = settings
+        self._settings = settings if only is None else _share(settings, carrier_id, only)
+        settings = self._settings
         self._clock = clock
         self._chance = chance
         self._reports = reports
         self._telemetry = telemetry
         self._loop = asyncio.get_running_loop()
         self._tls = tls.context(settings)
-        self._binds = [self._make_bind(f"{carrier_id}/{n}", role) for n, role in enumerate(settings.binds)]
+        names = [f"{carrier_id}/{number}" for number in range(len(settings.binds))]
+        self._binds = [
+            self._make_bind(name, role)
+            for name, role in zip(names, settings.binds, strict=True)
+            if only in (None, name)
+        ]
         self._out = Submitter(
             [bind for bind in self._binds if bind.submits],
             settings,
@@ -218,6 +231,16 @@ class SmppLink:
         bind.watch(bool(self._watchers))
         self._called.append(bind)
         return bind.answer()
+
+
+def _share(settings: SmppSettings, carrier_id: str, only: str) -> SmppSettings:
+    """The settings of one bind on its own."""
+    submitting = sum(role != "receiver" for role in settings.binds)
+    return replace(
+        settings,
+        segments_per_s=settings.segments_per_s / max(1, submitting),
+        outbind_listen_port=settings.outbind_listen_port if only == f"{carrier_id}/0" else 0,
+    )
 
 
 class _Refused(asyncio.Protocol):

@@ -452,6 +452,15 @@ CREATE TABLE leases (
 
 ;
 
+CREATE TABLE versions (
+	what TEXT NOT NULL,
+	number BIGINT NOT NULL,
+	PRIMARY KEY (what)
+)
+ WITHOUT ROWID
+
+;
+
 CREATE TABLE writers (
 	slot TEXT NOT NULL,
 	batch BIGINT NOT NULL,

@@ -1,6 +1,6 @@
 """PostgreSQL as a store: one connection that writes, a few that read, all in the event loop."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from trebuchet.errors import StorageUnavailable
@@ -24,6 +24,7 @@ from trebuchet.storage.base import (
     Write,
 )
 from trebuchet.storage.postgres import connecting, migrating
+from trebuchet.storage.postgres.hints import Hints
 from trebuchet.storage.postgres.writer import Writer
 from trebuchet.storage.sql import media, reads
 from trebuchet.storage.sql.steps import Steps
@@ -42,19 +43,23 @@ class PostgresStore:
     to it, now and in time. `open` must be called in the event loop that uses it."""
 
     parallel_writes = 1
+    shared = True
 
     def __init__(self, url: str, *, slot: str, now_ms: Callable[[], int]) -> None:
         self._url = url
         self._writer = Writer(url, slot, now_ms)
+        self._hints = Hints(url, slot)
         self._readers: asyncpg.Pool[asyncpg.Record] | None = None
 
     async def open(self) -> None:
         await migrating.migrate(self._url)
         self._readers = await connecting.pool(self._url, _READERS)
         await self._writer.open()
+        self._hints.open()
 
     async def close(self) -> None:
         """Finish what waits, then close. May be called twice."""
+        await self._hints.close()
         await self._writer.close()
         if self._readers is not None:
             readers, self._readers = self._readers, None
@@ -62,6 +67,12 @@ class PostgresStore:
 
     def write(self, changes: Sequence[Write], done: Done) -> None:
         self._writer.write(changes, done)
+
+    def hint(self, topics: Iterable[str]) -> None:
+        self._hints.tell(topics)
+
+    def listen(self, heard: Callable[[str], None]) -> None:
+        self._hints.listen(heard)
 
     # ---- reading ----
 

@@ -21,6 +21,7 @@ _WORDS: Final = (
     (re.compile(r"\binstr\("), "strpos("),
     (re.compile(r"\blength\(CAST\(([\w.]+) AS BLOB\)\)"), r"octet_length(\1)"),
     (re.compile(r"\bIN \(EACH \?\)"), "= ANY(?::text[])"),
+    (re.compile(r"\bNOW_MS\(\)"), "(extract(epoch FROM clock_timestamp()) * 1000)::int8"),
 )
 
 

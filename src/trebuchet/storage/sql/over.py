@@ -5,7 +5,8 @@ The texts are SQL that SQLite, PostgreSQL and the databases that speak as Postgr
 - `?` is a parameter; `IN (EACH ?)` takes a list of texts.
 - `CROSS JOIN … ON` is a join whose order SQLite keeps, as written; elsewhere the planner has its way.
 - A unary plus before a column keeps SQLite off an index, and so does `INDEXED BY`, which names the other one.
-- `FOR UPDATE OF …` locks rows where several write at once. SQLite has one writer.
+- `FOR UPDATE OF …` and `FOR SHARE OF …` lock rows where several write at once. SQLite has one writer.
+- `NOW_MS()` is the database's clock, in milliseconds since the epoch.
 
 Each engine makes of them what it takes (`render` in its `texts`).
 """

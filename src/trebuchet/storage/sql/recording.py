@@ -9,7 +9,14 @@ from trebuchet.model.carrierids import IdConversion
 from trebuchet.model.events import Announcement
 from trebuchet.model.message import Delivery, Pdu, Segment
 from trebuchet.model.receipt import Receipt
-from trebuchet.storage.base import ReceiptRecorded, RecordReceipt, Rematched, RematchParked, WorkKey
+from trebuchet.storage.base import (
+    ReceiptRecorded,
+    RecheckParked,
+    RecordReceipt,
+    Rematched,
+    RematchParked,
+    WorkKey,
+)
 from trebuchet.storage.sql import reads
 from trebuchet.storage.sql import statements as sql
 from trebuchet.storage.sql.announcing import announce
@@ -62,11 +69,18 @@ class ReceiptBook:
         rows = yield from ask(sql.PARKED_OF_CARRIER, change.carrier_id, change.conversion, change.limit)
         taken = yield from self._take(rows)
         again = [RecordReceipt(parked.receipt, change.conversion) for parked in taken]
-        results = [recorded for recorded, _ in (yield from self._record(again))]
+        return (yield from self._again(again, len(rows)))
+
+    def recheck(self, change: RecheckParked) -> Steps[Rematched]:
+        rows = yield from ask(sql.PARKED_SINCE, change.since_ms, change.limit)
+        return (yield from self._again((yield from self._take(rows)), len(rows)))
+
+    def _again(self, parked: Sequence[RecordReceipt], examined: int) -> Steps[Rematched]:
+        results = [recorded for recorded, _ in (yield from self._record(parked))]
         return Rematched(
             announcements=[a for recorded in results for a in recorded.announcements],
             matched=sum(recorded.matched for recorded in results),
-            examined=len(rows),
+            examined=examined,
         )
 
     # ---- recording ----

@@ -219,6 +219,10 @@ CROSS JOIN parked_receipts AS p ON p.handset = d."to" AND +p.carrier_id = d.carr
 PARKED_OF_CARRIER = f"""
 SELECT {PARKED} FROM parked_receipts AS p WHERE p.carrier_id = ? AND p.conversion <> ? LIMIT ?"""
 
+# since, limit
+PARKED_SINCE = f"""
+SELECT {PARKED} FROM parked_receipts AS p WHERE p.at_ms >= ? ORDER BY p.at_ms DESC LIMIT ?"""
+
 DELETE_PARKED = Over(
     "carrier_id text, carrier_message_id text, at_ms int, state text",
     """DELETE FROM parked_receipts WHERE (carrier_id, carrier_message_id, at_ms, state) IN

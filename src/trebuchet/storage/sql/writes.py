@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from trebuchet.errors import IdempotencyMismatch
+from trebuchet.errors import IdempotencyMismatch, LeaseLost
 from trebuchet.model import carrierids, errorcodes, ledger
 from trebuchet.model.events import Announcement, CallbackItem
 from trebuchet.model.message import Delivery, Kind
@@ -23,11 +23,15 @@ from trebuchet.storage.base import (
     DropParts,
     Expired,
     ExpireWork,
+    Fence,
+    Heartbeat,
     HoldPart,
     IdempotencyKey,
+    Leave,
     PartsGone,
     Prune,
     PutMedia,
+    RecheckParked,
     Record,
     RecordAudit,
     RecordHandset,
@@ -43,7 +47,7 @@ from trebuchet.storage.base import (
     WorkKey,
     Write,
 )
-from trebuchet.storage.sql import media, provisioning, reads
+from trebuchet.storage.sql import leases, media, provisioning, reads
 from trebuchet.storage.sql import statements as sql
 from trebuchet.storage.sql.announcing import announce
 from trebuchet.storage.sql.held import hold_parts, take_parts
@@ -68,12 +72,39 @@ class BatchWriter:
         groups: defaultdict[type, list[int]] = defaultdict(list)
         for place, change in enumerate(changes):
             groups[type(change)].append(place)
+        for place, error in (yield from self._stale(changes, groups)).items():
+            results[place] = error
+            groups[type(changes[place])].remove(place)
         for kind, handler in _HANDLERS.items():
             if places := groups.get(kind):
                 done = yield from handler(self, [changes[p] for p in places])
                 for place, result in zip(places, done, strict=True):
                     results[place] = result
         return results
+
+    @staticmethod
+    def _stale(changes: Sequence[Write], groups: Mapping[type, Sequence[int]]) -> Steps[dict[int, LeaseLost]]:
+        """Changes of lanes that have another owner by now, by place."""
+        fences: dict[int, Sequence[Fence]] = {}
+        for kind in _FENCED:
+            for place in groups.get(kind, ()):
+                change: Any = changes[place]
+                fence = change.fence
+                if fence is not None:
+                    fences[place] = (fence,)
+        for place in groups.get(Accept, ()):
+            accept: Any = changes[place]
+            if accept.fences:
+                fences[place] = accept.fences
+        if not fences:
+            return {}
+        stale = yield from leases.stale({fence for each in fences.values() for fence in each})
+        return {
+            place: LeaseLost(f"another node has the lane {fence.lane}")
+            for place, each in fences.items()
+            for fence in each
+            if fence in stale
+        }
 
     # ---- accept ----
 
@@ -190,6 +221,9 @@ class BatchWriter:
     def rematch(self, changes: Sequence[RematchParked]) -> Steps[list[Any]]:
         return (yield from each(self._book.rematch, changes))
 
+    def recheck(self, changes: Sequence[RecheckParked]) -> Steps[list[Any]]:
+        return (yield from each(self._book.recheck, changes))
+
     def time_out_receipts(self, changes: Sequence[TimeOutReceipts]) -> Steps[list[Any]]:
         results = []
         for change in changes:
@@ -280,6 +314,12 @@ class BatchWriter:
         yield from over(sql.INSERT_AUDIT, [entry for c in changes for entry in c.entries])
         return [None] * len(changes)
 
+    def beat(self, changes: Sequence[Heartbeat]) -> Steps[list[Any]]:
+        return (yield from each(leases.beat, changes))
+
+    def leave(self, changes: Sequence[Leave]) -> Steps[list[Any]]:
+        return (yield from each(leases.leave, changes))
+
     def prune(self, changes: Sequence[Prune]) -> Steps[list[Any]]:
         return (yield from each(self._prune, changes))
 
@@ -314,6 +354,7 @@ def _audited(
     carry_out: Callable[[Record], Steps[None]], changes: Sequence[Create | Change | Remove]
 ) -> Steps[list[Any]]:
     done = yield from each(carry_out, [change.record for change in changes])
+    yield from leases.count_directory()
     yield from over(sql.INSERT_AUDIT, [change.audit for change in changes if change.audit is not None])
     return done
 
@@ -330,6 +371,7 @@ _HANDLERS: dict[type, Any] = {
     Settle: BatchWriter.settle,
     RecordReceipt: BatchWriter.receipts,
     RematchParked: BatchWriter.rematch,
+    RecheckParked: BatchWriter.recheck,
     TimeOutReceipts: BatchWriter.time_out_receipts,
     ExpireWork: BatchWriter.expire_work,
     SettleCallback: BatchWriter.settle_callbacks,
@@ -341,7 +383,10 @@ _HANDLERS: dict[type, Any] = {
     DeleteMedia: BatchWriter.delete_media,
     Prune: BatchWriter.prune,
     SweepContents: BatchWriter.sweep_contents,
+    Heartbeat: BatchWriter.beat,
+    Leave: BatchWriter.leave,
 }
+_FENCED = (Claim, Settle, SettleCallback)
 
 _FAILURE = {
     (Happening.RECEIPT_TIMEOUT, State.SENT): (errorcodes.RECEIPT_EXPIRED, "no receipt in time"),

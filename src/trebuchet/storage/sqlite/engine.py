@@ -10,7 +10,7 @@ import asyncio
 import os
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -70,6 +70,7 @@ class SqliteStore:
     """The `Store` contract on one SQLite file. `open` must be called in the event loop that uses it."""
 
     parallel_writes = 1
+    shared = False
 
     def __init__(self, path: str, *, readers: int = 2) -> None:
         self._path = path
@@ -111,6 +112,12 @@ class SqliteStore:
         for connection in self._reading:
             connection.close()
         self._reading.clear()
+
+    def hint(self, topics: Iterable[str]) -> None:
+        """There is no other process."""
+
+    def listen(self, heard: Callable[[str], None]) -> None:
+        """There is no other process."""
 
     # ---- writing ----
 

@@ -15,7 +15,8 @@ import msgspec
 from trebuchet.storage.sql.over import Conflict, Insert, Over
 
 _ROWS_MAX: Final = 64  # of one step; the widest table has 18 columns, and SQLite takes 32,766 parameters
-_LOCK: Final = re.compile(r"\s+FOR UPDATE( OF [\w, ]+)?$")
+_LOCK: Final = re.compile(r"\s+FOR (UPDATE|SHARE) OF [\w, ]+$")
+_NOW_MS: Final = "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
 _VERBS: Final = {
     Conflict.FAIL: "INSERT",
     Conflict.REPLACE: "INSERT OR REPLACE",
@@ -29,7 +30,8 @@ Step = tuple[str, Sequence[Any]]
 @lru_cache(maxsize=1024)
 def render(text: str) -> str:
     """A statement of `storage.sql` as SQLite takes it."""
-    return _LOCK.sub("", text).replace("(EACH ?)", "(SELECT value FROM json_each(?))")
+    text = _LOCK.sub("", text).replace("NOW_MS()", _NOW_MS)
+    return text.replace("(EACH ?)", "(SELECT value FROM json_each(?))")
 
 
 def parameters(given: Sequence[Any]) -> Sequence[Any]:

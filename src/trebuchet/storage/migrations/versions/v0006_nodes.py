@@ -45,6 +45,13 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "versions",
+        Column("what", Text(), nullable=False),
+        Column("number", BigInteger(), nullable=False),
+        PrimaryKeyConstraint("what"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "writers",
         Column("slot", Text(), nullable=False),
         Column("batch", BigInteger(), nullable=False),
