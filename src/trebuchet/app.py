@@ -128,7 +128,7 @@ class Gateway:
         options: Options,
         *,
         clock: Clock | None = None,
-        open_store: Callable[[str, Path], Store] = open_store,
+        open_store: Callable[..., Store] = open_store,
     ) -> None:
         self.settings = settings
         self.options = options
@@ -159,7 +159,12 @@ class Gateway:
         """Open the store, take up what waits, answer requests. Raises StorageUnavailable, OSError."""
         settings, options = self.settings, self.options
         options.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.store = self._open_store(settings.storage.database.reveal(), options.data_dir)
+        self.store = self._open_store(
+            settings.storage.database.reveal(),
+            options.data_dir,
+            slot=self._process_id,
+            now_ms=self.clock.now_ms,
+        )
         await self.store.open()
         self.committer = Committer(
             self.store,

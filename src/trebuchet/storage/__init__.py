@@ -1,5 +1,6 @@
 """Everything that is kept: the schema, the contract that each engine fulfils, and the engines."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from trebuchet.errors import StorageUnavailable
@@ -8,11 +9,17 @@ from trebuchet.storage.base import Store
 FILE = "trebuchet.sqlite3"
 
 
-def open_store(url: str, data_dir: Path) -> Store:
+def open_store(url: str, data_dir: Path, *, slot: str = "", now_ms: Callable[[], int] = lambda: 0) -> Store:
     """The store that a database URL names; a SQLite file in `data_dir` for an empty one. Opens nothing yet.
+
+    `slot` names this process among all that write to a shared database.
 
     Raises StorageUnavailable for a URL of no engine.
     """
+    if url.startswith(("postgresql://", "postgres://")):
+        from trebuchet.storage.postgres.engine import PostgresStore  # noqa: PLC0415
+
+        return PostgresStore(url, slot=slot, now_ms=now_ms)
     from trebuchet.storage.sqlite.engine import SqliteStore  # noqa: PLC0415  # each engine only when it is used
 
     return SqliteStore(str(sqlite_file(url, data_dir)))
