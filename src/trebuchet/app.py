@@ -1,6 +1,7 @@
 """The composition root: builds every part in the order of the path, starts them, stops them in reverse."""
 
 import asyncio
+import hashlib
 import os
 import random
 import socket
@@ -21,7 +22,7 @@ from trebuchet.admin import bootstrap
 from trebuchet.admin import openapi as admin_openapi
 from trebuchet.admin.answers import problem_answer
 from trebuchet.admin.app import BearerGuard
-from trebuchet.admin.context import AdminContext
+from trebuchet.admin.context import AdminContext, NodesView
 from trebuchet.admin.passwords import Passwords
 from trebuchet.admin.resources import Admin
 from trebuchet.admin.secrets import new_secret
@@ -61,7 +62,7 @@ from trebuchet.media.workers import ImageWorkers
 from trebuchet.model.account import Carrier, Directory, InDoubt, Role, User
 from trebuchet.model.events import Announcement
 from trebuchet.model.message import MEDIA_LANE, Message
-from trebuchet.model.nodes import Node
+from trebuchet.model.nodes import API, CONSOLE, Node
 from trebuchet.nodes.tenancy import FOREVER
 from trebuchet.outbox.backoff import Schedule
 from trebuchet.outbox.committer import Committer, Spacing
@@ -74,7 +75,7 @@ from trebuchet.simulator import api as simulator_api
 from trebuchet.simulator.network import SimulatedNetwork
 from trebuchet.standing import Standing
 from trebuchet.storage import open_store
-from trebuchet.storage.base import Change, Create, DueWork, Store
+from trebuchet.storage.base import Change, Create, DueWork, Pulse, Store
 from trebuchet.supervisor import Supervisor
 from trebuchet.telemetry import Telemetry
 from trebuchet.webclient import AddressRules, WebClient
@@ -200,12 +201,27 @@ class Gateway:
             telemetry=self.telemetry,
         )
 
+    def _nodes(self) -> NodesView:
+        if self.sharing is not None:
+            return self.sharing.view()
+        node = Node(
+            self._process_id,
+            self.settings.nodes.name or socket.gethostname(),
+            self.base_url,
+            self.settings.nodes.roles,
+            __version__,
+            self.started_ms,
+            self.clock.now_ms(),
+        )
+        return NodesView(Pulse(self.clock.now_ms(), (node,), (), 0), node.id, 0, shared=False)
+
     def _hint(self, topics: Sequence[str]) -> None:
         self.store.hint(topics)
 
     def _build_path(self) -> None:
         self.network = self._network() if self.settings.simulator.enabled else None
-        self.pacing = Pacing()
+        sharing = self.sharing
+        self.pacing = Pacing(lambda: sharing.sharers(API)) if sharing is not None else Pacing()
         self.client = self._client()
         self.library = self._library()
         self.images = ImageWorkers()
@@ -556,6 +572,7 @@ class Gateway:
             queue_max=self.settings.outbox.queue_max,
             feed=self.feed,
             telemetry=self.telemetry,
+            taking=API in self.settings.nodes.roles,
         )
         context = api.ApiContext(
             clock=self.clock,
@@ -590,6 +607,7 @@ class Gateway:
             reload=self._records_changed,
             replayed=self.callbacks.replayed,
             links=self.standing.links,
+            nodes=self._nodes,
             feed=self.feed,
             telemetry=self.telemetry,
             random_bytes=os.urandom,
@@ -612,7 +630,7 @@ class Gateway:
                 guard = partial(BearerGuard, token=self.admin_token)
                 routes = [Route(r.path, guard(r.app), methods=r.methods) for r in routes]
             more += routes
-        if self.settings.console.enabled:
+        if self.settings.console.enabled and CONSOLE in self.settings.nodes.roles:
             if self.catcher is not None:
                 more.append(self.catcher.route())
             more.append(ConsoleRoute(console.build(self._console(context, records, create))))
@@ -638,7 +656,7 @@ class Gateway:
                 login_needed=not is_loopback(self.settings.server.host),
                 users=lambda: self.directory.users,
                 now_ms=self.clock.now_ms,
-                secret=new_secret(os.urandom),
+                secret=self._session_secret(),
                 allowed_hosts=self.settings.console.allowed_hosts,
                 session_ms=self.settings.console.session_h * 3_600_000,
                 viewers_see_text=self.settings.console.viewers_see_text,
@@ -650,6 +668,13 @@ class Gateway:
             base_url=lambda: self.base_url,
             first=self._first,
         )
+
+    def _session_secret(self) -> str:
+        """Signs logins. Nodes that are given the same admin token know each other's, so people log in once."""
+        token = self.settings.server.admin_token.reveal()
+        if not token:
+            return new_secret(os.urandom)
+        return hashlib.blake2b(token.encode(), person=b"console session").hexdigest()
 
     def _admin_token(self) -> str:
         """The admin API's token, kept in a private file where the command line finds it."""

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Final
 
+from trebuchet.admin.context import NodesView
 from trebuchet.callbacks import deliver
 from trebuchet.callbacks.deliver import Callbacks
 from trebuchet.model.nodes import CALLBACKS, CARRIERS, Node
@@ -86,6 +87,10 @@ class Sharing:
     def pulse(self) -> Pulse:
         """The nodes and what each owns, as of the last heartbeat."""
         return self._tenancy.pulse
+
+    def view(self) -> NodesView:
+        """For people to look at."""
+        return NodesView(self.pulse, self.node.id, self._lease_ms, shared=True)
 
     @property
     def node(self) -> Node:

@@ -1,11 +1,12 @@
 """How the queues and the links stand, for the admin API, the console and the gauges of the metrics."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from trebuchet.admin.context import LinkStatus
 from trebuchet.carriers.base import CarrierLink, LinkState
-from trebuchet.carriers.status import BindReport, BindState, Observable
+from trebuchet.carriers.status import BindReport, BindState, Observable, Passed
 from trebuchet.clock import Clock
+from trebuchet.model.account import Carrier
 from trebuchet.storage.base import Store
 from trebuchet.supervisor import Supervisor
 from trebuchet.telemetry import Telemetry
@@ -19,6 +20,33 @@ _BIND_GAUGES: dict[str, Callable[[BindReport], float | None]] = {
 }
 
 
+class _Together:
+    """The parts of a link that run here, as one that is Observable."""
+
+    def __init__(self, links: Sequence[Observable]) -> None:
+        self._links = links
+
+    def report(self) -> list[BindReport]:
+        return [bind for link in self._links for bind in link.report()]
+
+    def watch(self, watcher: Callable[[Passed], None]) -> Callable[[], None]:
+        ends = [link.watch(watcher) for link in self._links]
+
+        def end_all() -> None:
+            for end in ends:
+                end()
+
+        return end_all
+
+    def unbind(self, bind: str | None) -> bool:
+        done = [link.unbind(bind) for link in self._links]
+        return any(done)
+
+    def rebind(self, bind: str | None) -> bool:
+        done = [link.rebind(bind) for link in self._links]
+        return any(done)
+
+
 class Standing:
     """Asked when somebody wants to know; costs the path of messages nothing."""
 
@@ -29,20 +57,26 @@ class Standing:
         self._telemetry = telemetry
 
     def links(self) -> list[LinkStatus]:
-        """Every link as it is now."""
-        return [
-            LinkStatus(
-                carrier.id,
-                carrier.kind,
-                str(LinkState.PAUSED if carrier.paused else link.state),
-                [(lane, link.room(lane)) for lane in link.lanes],
-                link,
-                self._receipt_ids(carrier.id, link),
-                self._receipt_proposal(carrier.id, link),
-                getattr(link, "try_address", None),
-            )
-            for carrier, link in self._supervisor.links()
-        ]
+        """Every link that runs here as it is now; parts of one link together."""
+        runs: dict[str, list[tuple[Carrier, CarrierLink]]] = {}
+        for carrier, link in self._supervisor.links():
+            runs.setdefault(carrier.id, []).append((carrier, link))
+        return [self._status(parts[0][0], [link for _, link in parts]) for parts in runs.values()]
+
+    def _status(self, carrier: Carrier, parts: Sequence[CarrierLink]) -> LinkStatus:
+        first = parts[0]
+        up = any(part.state == LinkState.UP for part in parts)
+        observable = [part for part in parts if isinstance(part, Observable)]
+        return LinkStatus(
+            carrier.id,
+            carrier.kind,
+            str(LinkState.PAUSED if carrier.paused else LinkState.UP if up else first.state),
+            [(lane, part.room(lane)) for part in parts for lane in part.lanes],
+            _Together(observable) if len(observable) > 1 else first,
+            self._receipt_ids(carrier.id, first),
+            self._receipt_proposal(carrier.id, first),
+            getattr(first, "try_address", None),
+        )
 
     def _receipt_ids(self, carrier_id: str, link: CarrierLink) -> str | None:
         """How a link's receipts are matched, in words; None for a kind that needs no words."""
@@ -76,10 +110,10 @@ class Standing:
             self._telemetry.gauges(
                 age, {(name,): max(0, now_ms - due_ms) / 1000 for name, (_, due_ms) in rows.items()}
             )
-        self._telemetry.gauges(
-            "trebuchet_link_up",
-            {(c.id,): 1.0 if link.state == "up" else 0.0 for c, link in self._supervisor.links()},
-        )
+        up: dict[tuple[str, ...], float] = {}
+        for carrier, link in self._supervisor.links():
+            up[carrier.id,] = max(up.get((carrier.id,), 0.0), float(link.state == LinkState.UP))
+        self._telemetry.gauges("trebuchet_link_up", up)
         self._refresh_bind_gauges()
 
     def _refresh_bind_gauges(self) -> None:

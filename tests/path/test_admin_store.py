@@ -29,7 +29,7 @@ from contract.stories import (
     refused,
 )
 from trebuchet.admin import app, openapi
-from trebuchet.admin.context import AdminContext, LinkStatus
+from trebuchet.admin.context import AdminContext, LinkStatus, NodesView
 from trebuchet.admin.passwords import Passwords
 from trebuchet.api.openapi import document
 from trebuchet.clock import ManualClock
@@ -39,7 +39,7 @@ from trebuchet.model.account import Account, Application, Carrier, Directory, Nu
 from trebuchet.model.events import CallbackItem, EventType, event_id
 from trebuchet.outbox.committer import Committer
 from trebuchet.storage import open_store
-from trebuchet.storage.base import Change, Create, RecordReceipt, Remove, SettleCallback, Store, Write
+from trebuchet.storage.base import Change, Create, Pulse, RecordReceipt, Remove, SettleCallback, Store, Write
 from trebuchet.telemetry import Telemetry
 
 pytestmark = pytest.mark.anyio
@@ -85,6 +85,7 @@ class World:
             reload=self.reload,
             replayed=self.replayed.extend,
             links=lambda: [LinkStatus(CARRIER, "simulator", "up", [(LANE, 10)])],
+            nodes=lambda: NodesView(Pulse(0, (), (), 0), "", 0, shared=False),
             feed=self.feed,
             telemetry=self.telemetry,
             random_bytes=_counted(),

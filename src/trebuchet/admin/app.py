@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from trebuchet.admin import links, operations, resources, users
+from trebuchet.admin import links, nodes, operations, resources, users
 from trebuchet.admin.answers import problem_answer
 from trebuchet.admin.context import AdminContext
 from trebuchet.api import problems
@@ -32,6 +32,7 @@ def build(context: AdminContext, records: resources.Admin | None = None) -> Star
             *users.routes(records),
             *operations.routes(context),
             *links.routes(context),
+            *nodes.routes(context),
         ],
         middleware=[
             Middleware(BearerGuard, token=context.admin_token),

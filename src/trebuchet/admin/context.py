@@ -10,7 +10,7 @@ from trebuchet.clock import Clock
 from trebuchet.feed import Feed
 from trebuchet.model.account import Directory
 from trebuchet.model.events import CallbackItem
-from trebuchet.storage.base import Store, Write
+from trebuchet.storage.base import Pulse, Store, Write
 from trebuchet.telemetry import Telemetry
 
 
@@ -29,6 +29,16 @@ class LinkStatus:
 
 
 @dataclass(frozen=True)
+class NodesView:
+    """The nodes of the database, as of the last heartbeat."""
+
+    pulse: Pulse
+    me: str  # the id of this one
+    lease_ms: int
+    shared: bool  # whether there may be others
+
+
+@dataclass(frozen=True)
 class AdminContext:
     clock: Clock
     store: Store
@@ -37,6 +47,7 @@ class AdminContext:
     reload: Callable[[], Awaitable[None]]  # after each change of a record, before it is answered
     replayed: Callable[[Sequence[CallbackItem]], None]
     links: Callable[[], Sequence[LinkStatus]]
+    nodes: Callable[[], NodesView]
     feed: Feed
     telemetry: Telemetry
     random_bytes: Callable[[int], bytes]

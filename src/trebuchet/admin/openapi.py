@@ -352,7 +352,47 @@ def _link_paths() -> Object:
         conflict=True,
     )
     trace["responses"]["200"] = _answer("Until the client has gone.", STRING, "text/event-stream")
+    node = object_of(
+        {
+            "id": STRING,
+            "name": STRING,
+            "state": STRING,
+            "this": BOOLEAN,
+            "url": STRING,
+            "roles": array_of(STRING),
+            "version": STRING,
+            "started": STRING,
+            "seen": STRING,
+            "silent_s": {"type": "number"},
+            "lanes": array_of(STRING),
+        }
+    )
+    lane = object_of(
+        {
+            "lane": STRING,
+            "node": {"type": ["string", "null"]},
+            "node_name": {"type": ["string", "null"]},
+            "epoch": COUNT,
+            "since": {"type": ["string", "null"]},
+            "until": {"type": ["string", "null"]},
+        }
+    )
+    nodes = {
+        "shared": BOOLEAN,
+        "this": STRING,
+        "now": STRING,
+        "lease_s": {"type": "number"},
+        "items": array_of(node),
+        "lanes": array_of(lane),
+    }
     found: Object = {
+        "/nodes": {
+            "get": _operation(
+                "listNodes",
+                "The nodes that share the database, and which of them owns which lane",
+                {"200": object_of(nodes)},
+            )
+        },
         "/links": {
             "get": _operation(
                 "listLinks", "How the links to carriers stand", {"200": object_of({"items": array_of(link)})}

@@ -45,7 +45,10 @@ class CreateRequest(msgspec.Struct, frozen=True):
 
 
 class CreateMessage:
-    """All calls in the event loop; none blocks. `respond` is called exactly once per request."""
+    """All calls in the event loop; none blocks. `respond` is called exactly once per request.
+
+    A node whose requests others take is not `taking`.
+    """
 
     def __init__(
         self,
@@ -58,6 +61,7 @@ class CreateMessage:
         queue_max: int,
         feed: Feed,
         telemetry: Telemetry,
+        taking: bool = True,
     ) -> None:
         self._clock = clock
         self._directory = directory
@@ -65,6 +69,7 @@ class CreateMessage:
         self._recipients_max = recipients_max
         self._idempotency_keep_ms = idempotency_keep_s * 1000
         self._queue_max = queue_max
+        self._taking = taking
         self._feed = feed
         self._telemetry = telemetry
 
@@ -99,6 +104,8 @@ class CreateMessage:
         return future
 
     def _accept(self, request: CreateRequest, stored: Callable[[Message | Exception], None]) -> None:
+        if not self._taking:
+            raise problems.not_taking()
         directory = self._directory()
         named = directory.accounts.get(request.account_id)
         profile = named.profile if named is not None and named.profile is not None else request.by_path

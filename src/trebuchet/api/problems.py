@@ -204,6 +204,15 @@ def unavailable() -> Problem:
     )
 
 
+def not_taking() -> Problem:
+    """503: this node has other roles."""
+    return Problem(
+        503,
+        "service-unavailable",
+        "This node takes no messages: it does not have the role api. Ask a node that has it.",
+    )
+
+
 def stopping() -> Problem:
     """503: the gateway ends before the answer is there."""
     return Problem(

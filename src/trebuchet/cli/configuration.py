@@ -21,6 +21,9 @@ Assignments = Annotated[
     list[str] | None,
     typer.Option("--set", help="As for `serve`; repeatable.", metavar="NAME=VALUE"),
 ]
+DatabaseUrl = Annotated[
+    str | None, typer.Option("--database", help="As for `serve`.", metavar="URL", show_default=False)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -32,6 +35,7 @@ def register(app: typer.Typer) -> None:
 def check(
     config: ConfigFile = None,
     data: DataFolder = None,
+    database_url: DatabaseUrl = None,
     assignments: Assignments = None,
     as_json: AsJson = False,
 ) -> None:
@@ -41,7 +45,7 @@ def check(
     Exit code 1 if anything is wrong.
     """
     try:
-        loaded = read_settings(config, {"server.data_dir": data}, assignments or ())
+        loaded = _loaded(config, data, database_url, assignments)
     except CommandError as error:
         problems, fine = str(error).splitlines(), list[str]()
     else:
@@ -55,6 +59,14 @@ def check(
     raise typer.Exit(Code.NO if problems else Code.OK)
 
 
+def _loaded(
+    config: Path | None, data: str | None, database_url: str | None, assignments: list[str] | None
+) -> Loaded:
+    return read_settings(
+        config, {"server.data_dir": data, "storage.database": database_url}, assignments or ()
+    )
+
+
 def inspect_data(loaded: Loaded) -> tuple[list[str], list[str]]:
     """What is wrong with the data folder and the database, and what is fine. Changes nothing. Blocks."""
     fine = ["the settings are valid"]
@@ -62,6 +74,12 @@ def inspect_data(loaded: Loaded) -> tuple[list[str], list[str]]:
     if folder.exists() and not (folder.is_dir() and os.access(folder, os.R_OK | os.W_OK | os.X_OK)):
         return [f"server.data_dir: {folder} is not a folder that this user may write: give another"], fine
     fine.append(f"data folder {folder}" + ("" if folder.exists() else ", which the first start makes"))
+    from trebuchet.storage import is_postgres
+
+    url = loaded.settings.storage.database.reveal()
+    if is_postgres(url):
+        problems, good = inspect_server(url)
+        return problems, fine + good
     try:
         database = database_file(loaded)
     except StorageError as error:
@@ -82,6 +100,19 @@ def inspect_data(loaded: Loaded) -> tuple[list[str], list[str]]:
     if revision == HEAD:
         return [], [*fine, f"database {database} has the current schema, {HEAD}"]
     return [], [*fine, f"database {database} has schema {revision}; the next start brings it to {HEAD}"]
+
+
+def inspect_server(url: str) -> tuple[list[str], list[str]]:
+    """What is wrong with a PostgreSQL database, and what is fine. Changes nothing. Blocks."""
+    import asyncio
+
+    from trebuchet.storage.postgres import checking
+
+    try:
+        found = asyncio.run(checking.inspect(url))
+    except StorageError as error:
+        return [f"storage.database: {error}"], []
+    return found.problems, found.fine
 
 
 def database_file(loaded: Loaded) -> Path:
@@ -118,14 +149,28 @@ def settings(
     Printer(as_json=as_json).items(("setting", "value", "source", "default"), items)
 
 
-def migrate(config: ConfigFile = None, data: DataFolder = None, assignments: Assignments = None) -> None:
+def migrate(
+    config: ConfigFile = None,
+    data: DataFolder = None,
+    database_url: DatabaseUrl = None,
+    assignments: Assignments = None,
+) -> None:
     """Bring the database to this version's schema.
 
     Every start does so, too.
     """
-    loaded = read_settings(config, {"server.data_dir": data}, assignments or ())
+    loaded = _loaded(config, data, database_url, assignments)
+    from trebuchet.storage import is_postgres, migrations
+
+    url = loaded.settings.storage.database.reveal()
+    if is_postgres(url):
+        import asyncio
+
+        from trebuchet.storage.postgres import migrating
+
+        print(f"the database has schema {asyncio.run(migrating.migrate(url))}")
+        return
     database = database_file(loaded)
-    from trebuchet.storage import migrations
     from trebuchet.storage.sqlite import dbapi
 
     database.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -32,6 +32,15 @@ class Option(NamedTuple):
 
 OPTIONS = (
     Option("data", "--data", "DIR", "Folder of everything that is kept."),
+    Option(
+        "database",
+        "--database",
+        "URL",
+        "postgresql://USER@HOST/NAME to share with other nodes; or sqlite:///FILE [default: a file in DIR].",
+    ),
+    Option(
+        "roles", "--roles", "ROLES", "What this node does: api,carriers,callbacks,console [default: all]."
+    ),
     Option("host", "--host", "ADDRESS", "Address to listen on [default: 127.0.0.1]."),
     Option("port", "--port", "PORT", "Port to listen on; 0 takes any [default: 8080]."),
     Option("callback_url", "--callback-url", "URL", "Where the first application is called back."),
@@ -61,6 +70,8 @@ NO_DISPLAY = "There is no display here: open the console's address in a browser 
 # Option → the setting that it gives a value.
 SETTINGS = {
     "data": "server.data_dir",
+    "database": "storage.database",
+    "roles": "nodes.roles",
     "host": "server.host",
     "port": "server.port",
     "log_level": "logging.level",

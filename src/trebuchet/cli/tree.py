@@ -26,6 +26,7 @@ MODULES = {
     "routes": "resources",
     "opt-outs": "resources",
     "links": "links",
+    "nodes": "nodes",
     "status": "operations",
     "audit": "operations",
     "users": "users",

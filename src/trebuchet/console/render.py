@@ -44,6 +44,7 @@ NAVIGATION = (
     ("Compose", "/compose", "compose", False),
     ("Callbacks", "/callbacks", "callbacks", False),
     ("Carriers", "/carriers", "carriers", False),
+    ("Nodes", "/nodes", "nodes", False),
     ("Set-up", "/set-up", "setup", False),
 )
 _PART = re.compile(r"[a-z_]{1,32}", re.ASCII)

@@ -4,7 +4,7 @@ A limit is a generic cell rate without burst: the queue is ordered by these mome
 anybody counting at submit time, and it survives a restart with the queue.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import msgspec
 
@@ -23,9 +23,13 @@ class Full(msgspec.Struct, frozen=True):
 
 
 class Pacing:
-    """The turns given so far. Bounded by the number of provisioned accounts and numbers."""
+    """The turns given so far. Bounded by the number of provisioned accounts and numbers.
 
-    def __init__(self) -> None:
+    `sharers` says among how many nodes that take messages each limit is divided.
+    """
+
+    def __init__(self, sharers: Callable[[], int] = lambda: 1) -> None:
+        self._sharers = sharers
         self._free_ms: dict[Hashable, float] = {}  # when the next turn of a key begins
 
     def turn(self, limits: Sequence[Limit], segments: int, now_ms: int, *, first: bool = False) -> int | Full:
@@ -39,9 +43,10 @@ class Pacing:
             if free_ms - now_ms > QUEUE_S * 1000:
                 return Full(limit)
             start_ms = max(start_ms, free_ms)
+        ms_per_segment = 1000 * self._sharers()
         for limit in limits:
             begins_ms = max(self._free_ms.get(limit.key, 0.0), now_ms) if first else start_ms
-            self._free_ms[limit.key] = begins_ms + segments * 1000 / limit.segments_per_s
+            self._free_ms[limit.key] = begins_ms + segments * ms_per_segment / limit.segments_per_s
         return now_ms if first else int(start_ms)
 
     def resume(self, key: Hashable, free_ms: float) -> None:

@@ -80,7 +80,10 @@ def _bearer_token(value: str) -> Iterator[Finding]:
 
 def _database_url(value: str) -> Iterator[Finding]:
     if value and not re.match(r"[a-z][a-z0-9+]*://", value):
-        yield "is not a database URL", "Give a URL like sqlite:///path, or leave it empty."
+        yield (
+            "is not a database URL",
+            "Give postgresql://USER@HOST/NAME or sqlite:///path, or leave it empty.",
+        )
 
 
 def _header_text(value: str) -> Iterator[Finding]:
@@ -165,7 +168,8 @@ class StorageSettings(msgspec.Struct, frozen=True, kw_only=True):
     database: Annotated[
         Secret,  # the URL of a database server holds a password
         Meta(
-            description="URL of the database; empty means an SQLite file in the data folder.",
+            description="URL of the database, sqlite:///path or postgresql://user:password@host/name; empty means an "
+            "SQLite file in the data folder.",
             extra={"rule": _database_url},
         ),
     ] = Secret("")

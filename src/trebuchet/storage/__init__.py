@@ -16,13 +16,18 @@ def open_store(url: str, data_dir: Path, *, slot: str = "", now_ms: Callable[[],
 
     Raises StorageUnavailable for a URL of no engine.
     """
-    if url.startswith(("postgresql://", "postgres://")):
+    if is_postgres(url):
         from trebuchet.storage.postgres.engine import PostgresStore  # noqa: PLC0415
 
         return PostgresStore(url, slot=slot, now_ms=now_ms)
     from trebuchet.storage.sqlite.engine import SqliteStore  # noqa: PLC0415  # each engine only when it is used
 
     return SqliteStore(str(sqlite_file(url, data_dir)))
+
+
+def is_postgres(url: str) -> bool:
+    """Whether a database URL is that of a PostgreSQL server, or of one that speaks as it does."""
+    return url.startswith(("postgresql://", "postgres://"))
 
 
 def sqlite_file(url: str, data_dir: Path) -> Path:
@@ -35,4 +40,6 @@ def sqlite_file(url: str, data_dir: Path) -> Path:
     scheme, _, rest = url.partition("://")
     if scheme == "sqlite":
         return Path("/" + rest.lstrip("/") if rest.startswith("//") else rest.removeprefix("/"))
-    raise StorageUnavailable(f"no storage engine for {scheme or url!r}: use sqlite:///FILE")
+    raise StorageUnavailable(
+        f"no storage engine for {scheme or url!r}: use postgresql://USER@HOST/NAME or sqlite:///FILE"
+    )

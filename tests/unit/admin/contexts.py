@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from typing import Any
 
-from trebuchet.admin.context import AdminContext
+from trebuchet.admin.context import AdminContext, NodesView
 from trebuchet.admin.passwords import Passwords
 from trebuchet.clock import ManualClock
 from trebuchet.feed import Feed
 from trebuchet.model.account import Account, Application, Carrier, Directory, Number, NumberKind
+from trebuchet.storage.base import Pulse
 from trebuchet.telemetry import Telemetry
 
 NOW_MS = 1_767_225_600_000
@@ -38,6 +39,7 @@ def context() -> AdminContext:
         reload=nothing,
         replayed=nothing,
         links=nothing,
+        nodes=lambda: NodesView(Pulse(0, (), (), 0), "", 0, shared=False),
         feed=Feed(),
         telemetry=Telemetry(),
         random_bytes=lambda count: bytes(range(count)),

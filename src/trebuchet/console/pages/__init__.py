@@ -14,6 +14,7 @@ from trebuchet.console.pages import (
     login,
     message,
     messages,
+    nodes,
     overview,
     setup,
     welcome,
@@ -34,6 +35,7 @@ PAGES: tuple[PageModule, ...] = (
     compose,
     callbacks,
     carriers,
+    nodes,
     setup,
     welcome,
 )

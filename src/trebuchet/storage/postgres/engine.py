@@ -23,7 +23,7 @@ from trebuchet.storage.base import (
     QueueDepths,
     Write,
 )
-from trebuchet.storage.postgres import connecting, migrating
+from trebuchet.storage.postgres import checking, connecting, migrating
 from trebuchet.storage.postgres.hints import Hints
 from trebuchet.storage.postgres.writer import Writer
 from trebuchet.storage.sql import media, reads
@@ -52,6 +52,11 @@ class PostgresStore:
         self._readers: asyncpg.Pool[asyncpg.Record] | None = None
 
     async def open(self) -> None:
+        connection = await connecting.connect(self._url)
+        try:
+            await checking.require_sound(connection)
+        finally:
+            await connection.close()
         await migrating.migrate(self._url)
         self._readers = await connecting.pool(self._url, _READERS)
         await self._writer.open()

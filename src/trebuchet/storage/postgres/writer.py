@@ -24,6 +24,8 @@ _CLOSING_S: Final = 20.0  # that the end waits for a database which does not ans
 
 _ENTER: Final = """
 INSERT INTO writers (slot, batch, at_ms) VALUES ($1, 0, $2) ON CONFLICT (slot) DO UPDATE SET batch = 0"""
+_DURABLE: Final = """
+SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"""
 # Waits for a transaction of this writer that the server is not done with.
 _REACHED: Final = "UPDATE writers SET batch = batch WHERE slot = $1 RETURNING batch"
 _FORGET: Final = "DELETE FROM writers WHERE at_ms < $1"  # of processes that were killed
@@ -161,7 +163,10 @@ class Writer:
 
     async def _connected(self) -> Connection:
         if self._connection is None or self._connection.is_closed():
-            self._connection = await connecting.connect(self._url, by_key=True)
+            connection = await connecting.connect(self._url, by_key=True)
+            # A server may be set to acknowledge before it has written; one that waits for a standby stays so.
+            await connection.execute(_DURABLE)
+            self._connection = connection
         return self._connection
 
     async def _roll_back(self, connection: Connection) -> None:
