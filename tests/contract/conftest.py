@@ -1,23 +1,14 @@
 """Every test of the storage contract gets an open store of each engine."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
 from contract.stories import Engine, on_postgres, on_sqlite, opened
-from support.postgres import PostgresServer, running_server
+from support.postgres import PostgresServer
 from trebuchet.storage.base import Store
-from trebuchet.storage.postgres import migrating
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """A server whose database `template1` has the newest schema: each new one begins with it."""
-    with running_server() as server:
-        asyncio.run(migrating.migrate(server.url("template1")))
-        yield server
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

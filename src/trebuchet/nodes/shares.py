@@ -4,7 +4,8 @@ Every node decides for itself, from what all of them read in the same tables. Tw
 the database, where one gets it.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import Final
 
@@ -34,9 +35,10 @@ def share(me: str, wanted: Mapping[str, Sequence[str]], pulse: Pulse, lease_ms: 
         free = [lane for lane in lanes if _owner(leases.get(lane), pulse.now_ms) is None]
         fair = ceil(len(lanes) / len(nodes))
         if len(mine) > fair:
-            give_up += mine[fair:]
+            give_up += _spread(mine)[fair:]
         else:
-            take += _from(free, sorted(nodes).index(me) * fair)[: fair - len(mine)]
+            wished = _from(free, sorted(nodes).index(me) * fair)
+            take += _spread(wished, mine)[: fair - len(mine)]
     known = {lane for lanes in wanted.values() for lane in lanes}
     give_up += [lane for lane, lease in leases.items() if lease.node == me and lane not in known]
     return Share(tuple(take), tuple(give_up))
@@ -58,11 +60,15 @@ def _from(lanes: Sequence[str], start: int) -> list[str]:
     return [*lanes[at:], *lanes[:at]]
 
 
-def owners(pulse: Pulse) -> dict[str, Collection[str]]:
-    """The lanes of each node that owns any."""
-    found: dict[str, list[str]] = {}
-    for lease in pulse.leases:
-        owner = _owner(lease, pulse.now_ms)
-        if owner is not None:
-            found.setdefault(owner, []).append(lease.lane)
-    return {node: tuple(lanes) for node, lanes in found.items()}
+def _spread(lanes: Sequence[str], beside: Sequence[str] = ()) -> list[str]:
+    """First one lane of each link, then a second one of each: so that no node has a link alone, if that can be."""
+    seen = Counter(map(_link, beside))
+    ranked: list[tuple[int, int, str]] = []
+    for place, lane in enumerate(lanes):
+        ranked.append((seen[_link(lane)], place, lane))
+        seen[_link(lane)] += 1
+    return [lane for _, _, lane in sorted(ranked)]
+
+
+def _link(lane: str) -> str:
+    return lane.rpartition("/")[0] or lane

@@ -499,7 +499,9 @@ class Store(Protocol):
         result or an exception per change. One batch at a time unless `parallel_writes` is larger."""
         ...
 
-    parallel_writes: int
+    @property
+    def parallel_writes(self) -> int: ...
+
     shared: bool  # whether other processes may write to the same database
 
     def hint(self, topics: Iterable[str]) -> None:

@@ -20,14 +20,16 @@ else:
 
 T = TypeVar("T")
 
-CONNECT_S: Final = 10.0
-COMMAND_S: Final = 30.0  # no statement of ours takes as long: whoever does not answer by then is gone
+CONNECT_S: Final = 5.0
+COMMAND_S: Final = 30.0  # no question of ours takes as long: whoever does not answer by then is gone
+_WRITE_S: Final = 10.0  # nor does a statement of a batch
 _STATEMENTS_CACHED: Final = 512
 
-# A transaction that somebody left open keeps every deleted row of the queues from being cleared away.
 _SETTINGS: Final = {
     "application_name": "trebuchet",
-    "idle_in_transaction_session_timeout": "60000",
+    # A node that is paused or cut off in the middle of a batch keeps others from the leases of its lanes for so long,
+    # and every deleted row of the queues from being cleared away.
+    "idle_in_transaction_session_timeout": "5000",
     "jit": "off",  # costs more than any statement of ours
     "timezone": "UTC",
 }
@@ -71,7 +73,7 @@ def pool(url: str, size: int) -> "asyncpg.Pool[asyncpg.Record]":
 def _options(*, by_key: bool) -> dict[str, Any]:
     return {
         "timeout": CONNECT_S,
-        "command_timeout": COMMAND_S,
+        "command_timeout": _WRITE_S if by_key else COMMAND_S,
         "statement_cache_size": _STATEMENTS_CACHED,
         "max_cached_statement_lifetime": 0,
         "server_settings": {**_SETTINGS, **(_BY_KEY if by_key else {})},

@@ -1,5 +1,6 @@
 """PostgreSQL as a store: one connection that writes, a few that read, all in the event loop."""
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -42,7 +43,6 @@ class PostgresStore:
     """The `Store` contract on a PostgreSQL database, given by its URL. `slot` names this process among all that write
     to it, now and in time. `open` must be called in the event loop that uses it."""
 
-    parallel_writes = 1
     shared = True
 
     def __init__(self, url: str, *, slot: str, now_ms: Callable[[], int]) -> None:
@@ -69,6 +69,11 @@ class PostgresStore:
         if self._readers is not None:
             readers, self._readers = self._readers, None
             readers.terminate()
+
+    @property
+    def parallel_writes(self) -> int:
+        """One batch at a time; while it is not known when that ends, none waits for it, and each is refused."""
+        return sys.maxsize if self._writer.unsure else 1
 
     def write(self, changes: Sequence[Write], done: Done) -> None:
         self._writer.write(changes, done)

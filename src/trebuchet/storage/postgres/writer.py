@@ -46,6 +46,7 @@ class Writer:
         self._handed: asyncio.Queue[tuple[Sequence[Write], Done] | None] = asyncio.Queue()
         self._running: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
+        self.unsure = False  # nobody has said yet whether the last batch was committed
 
     async def open(self) -> None:
         """Raises StorageUnavailable."""
@@ -71,9 +72,11 @@ class Writer:
                 self._drop()
 
     def write(self, changes: Sequence[Write], done: Done) -> None:
-        """Raises StorageUnavailable if it is not open."""
+        """Raises StorageUnavailable if it is not open, or cannot know when it will go on."""
         if self._running is None:
             raise StorageUnavailable("the database is closed")
+        if self.unsure:
+            raise StorageUnavailable("the database has not said whether the last batch was committed")
         self._handed.put_nowait((changes, done))
 
     async def _write_forever(self) -> None:
@@ -132,7 +135,7 @@ class Writer:
         except connecting.LOST as error:
             self._drop()
             self._changes.rolled_back()
-            if results is not None and await self._reached() == self._batch + 1:
+            if results is not None and await self._surely_reached() == self._batch + 1:
                 self._batch += 1
                 return results
             raise connecting.unavailable(error) from error
@@ -142,6 +145,13 @@ class Writer:
             raise
         self._batch += 1
         return results
+
+    async def _surely_reached(self) -> int:
+        self.unsure = True
+        try:
+            return await self._reached()
+        finally:
+            self.unsure = False
 
     async def _reached(self) -> int:
         """The last batch that was committed, asked until there is an answer. Raises StorageUnavailable at the end."""
