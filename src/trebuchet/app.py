@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from starlette.routing import BaseRoute, Mount, Route
 
-from trebuchet import __version__
+from trebuchet import __version__, tracing
 from trebuchet.accept import Acceptor, AcceptSettings
 from trebuchet.admin import app as admin
 from trebuchet.admin import bootstrap
@@ -149,9 +149,13 @@ class Gateway:
     # ---- building, in the order of the path ----
 
     async def start(self) -> Ready:
-        """Open the store, take up what waits, answer requests. Raises StorageUnavailable, OSError."""
+        """Open the store, take up what waits, answer requests.
+
+        Raises StorageUnavailable, TracingUnavailable, OSError.
+        """
         settings, options = self.settings, self.options
         options.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.tracer = self._tracer()
         self.store = self._open_store(settings.storage.database.reveal(), options.data_dir)
         await self.store.open()
         self.committer = Committer(
@@ -186,7 +190,10 @@ class Gateway:
         )
         self.acceptor = self._acceptor()
         self.supervisor.receipts = Receipts(
-            committer=self.committer, announce=self.callbacks.announce, telemetry=self.telemetry
+            committer=self.committer,
+            announce=self.callbacks.announce,
+            telemetry=self.telemetry,
+            tracer=self.tracer,
         )
         self.inbound = self.supervisor.inbound = Inbound(
             clock=self.clock,
@@ -200,8 +207,20 @@ class Gateway:
             reassembly_timeout_s=self.settings.inbound.reassembly_timeout_s,
             announce=self._announce,
             telemetry=self.telemetry,
+            tracer=self.tracer,
         )
         self.housekeeping = self._housekeeping()
+
+    def _tracer(self) -> tracing.Tracer:
+        settings = self.settings.tracing
+        return tracing.build(
+            settings.endpoint,
+            settings.sample_ratio,
+            instance=f"{socket.gethostname()}-{os.getpid()}",
+            version=__version__,
+            clock=self.clock,
+            telemetry=self.telemetry,
+        )
 
     def _client(self) -> WebClient:
         settings = self.settings
@@ -272,6 +291,7 @@ class Gateway:
             chance=random.random,
             feed=self.feed,
             telemetry=self.telemetry,
+            tracer=self.tracer,
         )
 
     def _supervisor(self) -> Supervisor:
@@ -290,6 +310,7 @@ class Gateway:
             released=self._released,
             feed=self.feed,
             telemetry=self.telemetry,
+            tracer=self.tracer,
         )
 
     def _build_link(self, carrier: Carrier, reports: CarrierReports) -> CarrierLink:
@@ -327,6 +348,7 @@ class Gateway:
             withdraw=self.supervisor.withdraw,
             offer=self._offer,
             announce=self._announce,
+            tracer=self.tracer,
         )
 
     def _housekeeping(self) -> Housekeeping:
@@ -650,6 +672,7 @@ class Gateway:
         await self.client.close()
         await self.housekeeping.close()
         await self.committer.close()
+        await self.tracer.close(grace_s)
         await self.store.close()
         self.passwords.close()
 
