@@ -253,7 +253,8 @@ class Tracer:
         }
         if receipt.error_code is not None:
             attributes["trebuchet.error_code"] = receipt.error_code
-        self._end(message_id, "receipt", "consumer", receipt.at_ms, attributes)
+        failed = receipt.error_code is not None
+        self._end(message_id, "receipt", "consumer", receipt.at_ms, attributes, failed=failed)
 
     def calling_back(self, message_id: str) -> CallbackSpan:
         """A callback begins. Give the headers to the application; `called_back` follows."""

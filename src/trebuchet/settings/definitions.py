@@ -469,7 +469,8 @@ class TracingSettings(msgspec.Struct, frozen=True, kw_only=True):
         str,
         Meta(
             description="URL that spans are posted to by OTLP over HTTP, with its path, such as "
-            "`http://127.0.0.1:4318/v1/traces`; empty means that there are none. Needs `trebuchet[tracing]`.",
+            "`http://127.0.0.1:4318/v1/traces`; empty means that there are none; needs the packages "
+            "of `trebuchet[tracing]`.",
             extra={"rule": _collector_url},
         ),
     ] = ""

@@ -8,6 +8,7 @@ import pytest
 from support.collector import collect, collected
 from support.gateway import ACCOUNT, APPLICATION, HANDSET, NUMBER, SECRET, TOKEN, running
 from support.http import basic, catching, request
+from support.mm7 import connect, mmsc
 from support.ports import free_port
 
 pytestmark = pytest.mark.anyio
@@ -135,16 +136,28 @@ async def test_a_callback_that_fails_has_a_span_for_each_try(tmp_path: Path) -> 
         assert headers[0][1] == headers[1][1]
 
 
-async def test_a_refused_shipment_is_marked_as_failed(tmp_path: Path) -> None:
+async def test_a_negative_receipt_is_marked_as_failed(tmp_path: Path) -> None:
     """With the error code that the application gets."""
     async with catching() as application, catching() as collector:
         settings = {**QUICK, "tracing.endpoint": collector.url}
         async with running(tmp_path, settings, application.url) as gateway:
-            id_ = (await gateway.send(to="+19995554720")).json["id"]
-            event = await application.wait_for_event(id_)
-            spans = await collect(collector, id_, "accept", "submit", "callback")
-        shown = spans["submit"] if spans["submit"].failed else spans["receipt"]
-        assert shown.attributes["trebuchet.error_code"] == event["errorCode"] == 4720
+            id_ = (await gateway.send("#fail:4720")).json["id"]
+            spans = await collect(collector, id_, *STEPS)
+        assert {name for name, span in spans.items() if span.failed} == {"receipt"}
+        assert spans["receipt"].attributes["trebuchet.error_code"] == 4720
+
+
+async def test_the_fetching_of_files_is_a_step_of_its_own(tmp_path: Path) -> None:
+    """Before the submit, with its failure if a file cannot be had."""
+    async with catching() as application, catching() as host, catching() as collector, mmsc() as peer:
+        host.answer = lambda _: 404
+        settings = {**QUICK, "tracing.endpoint": collector.url}
+        async with running(tmp_path, settings, application.url) as gateway:
+            await connect(gateway, peer)
+            id_ = (await gateway.send(media=[f"{host.url}/picture.png"])).json["id"]
+            spans = await collect(collector, id_, "accept", "fetch", "callback")
+        assert spans["fetch"].failed
+        assert "submit" not in spans
 
 
 @pytest.mark.parametrize("silent", [True, False], ids=["silent", "absent"])
