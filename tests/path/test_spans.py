@@ -65,6 +65,28 @@ async def test_a_message_is_one_trace_from_the_request_to_the_callback(tmp_path:
         assert not any(span.failed for span in spans.values())
 
 
+@pytest.mark.parametrize("more", [{}, {"Expect": "100-continue"}], ids=["fast", "ordinary"])
+async def test_a_repeated_request_is_traced_once(more: dict[str, str], tmp_path: Path) -> None:
+    """The trace is that of the first; both ways that a request can take link it to its caller."""
+    async with catching() as application, catching() as collector:
+        settings = {**QUICK, "tracing.endpoint": collector.url}
+        async with running(tmp_path, settings, application.url) as gateway:
+            for traceparent in (CALLER, CALLER.replace("b7ad", "aaaa")):
+                answer = await request(
+                    "POST",
+                    f"{gateway.url}/v2/users/{ACCOUNT}/messages",
+                    json_body={"from": NUMBER, "to": HANDSET, "text": "once", "applicationId": APPLICATION},
+                    headers={
+                        **basic(TOKEN, SECRET), "Idempotency-Key": "1", "traceparent": traceparent, **more,
+                    },
+                )  # fmt: skip
+                assert answer.status == 202
+            await collect(collector, answer.json["id"], *STEPS)
+            assert await gateway.stop() == 0
+        first = [span.span for span in collected(collector) if span.name == "accept"]
+        assert [[link.span_id.hex() for link in span.links] for span in first] == [["b7ad6b7169203331"]]
+
+
 async def test_spans_hold_no_text_number_address_or_secret(tmp_path: Path) -> None:
     """Neither of a message sent, nor of one received, nor of one that failed."""
     async with catching() as application, catching() as collector:
