@@ -69,7 +69,8 @@ _METRICS_HEAD = """\
 The gauges of queues are read from the database when the page is asked for.
 
 Labels are bounded by what is provisioned (carriers, lanes, applications) or by the code. No metric has a
-telephone number, an account or a text in it. What to watch is in [Operate](../howto/operate.md).
+telephone number, an account or a text in it. What to watch is in [Operate](../howto/operate.md); `deploy/` has a
+dashboard that shows all of them and alert rules.
 """
 
 _ERRORS_HEAD = """\

@@ -21,7 +21,7 @@ housekeeping       expiry, receipt time-outs, retention
 webclient          the one outbound HTTP client
 webserver          the HTTP server around the applications
 smtp               mail between relays, both ways
-settings · errors · clock · telemetry · feed
+settings · errors · clock · telemetry · tracing · feed
 standing · kept     how it all stands; what parts without storage keep
 app                builds all of it; cli runs it
 """

@@ -25,6 +25,7 @@ from trebuchet.outbox.pacing import QUEUE_S, Full, Limit, Pacing
 from trebuchet.protocols.sms import segmentation, smart_encode
 from trebuchet.routing import NoRoute, route
 from trebuchet.storage.base import Accept, DueWork, Fence, IdempotencyKey
+from trebuchet.tracing import OFF, Tracer
 
 
 class SendRequest(msgspec.Struct, frozen=True):
@@ -123,6 +124,7 @@ class Acceptor:
         withdraw: Callable[[Sequence[WorkItem]], None],
         offer: Callable[[Sequence[DueWork]], None],
         announce: Callable[[Message, Sequence[Announcement]], None],
+        tracer: Tracer = OFF,
     ) -> None:
         self._clock = clock
         self._ids = ids
@@ -137,6 +139,7 @@ class Acceptor:
         self._withdraw = withdraw
         self._offer = offer
         self._announce = announce
+        self._tracer = tracer
         self.queued = 0
 
     def accept(
@@ -164,12 +167,14 @@ class Acceptor:
         idempotency: Callable[[int], IdempotencyKey] | None = None,
         *,
         keyword_reply: bool = False,
+        caller: bytes | None = None,
     ) -> None:
         """Store a message. `stored` is called, once it is on disk, with it (or with the first message of a
         repeated idempotency key), or with IdempotencyMismatch or StorageUnavailable.
 
         Raises QueueFull, or in strict mode ForeignNumber or WrongApplication, before anything is stored.
-        `keyword_reply` marks the one answer that a handset gets although it has just opted out.
+        `keyword_reply` marks the one answer that a handset gets although it has just opted out. `caller` is the
+        `traceparent` of the request.
         """
         now_ms = self._clock.now_ms()
         directory = self._directory()
@@ -192,7 +197,7 @@ class Acceptor:
             fences=self._fences(work),
         )
         self.queued += len(work)
-        self._committer.put(change, partial(self._stored, change, stored))
+        self._committer.put(change, partial(self._stored, change, stored, caller))
 
     def _fences(self, work: Sequence[WorkItem]) -> Sequence[Fence]:
         """Of the lanes in which work is claimed, where lanes have fences."""
@@ -321,18 +326,26 @@ class Acceptor:
             raise AccountQueueFull(turn.limit.segments_per_s * 60)
         return turn
 
-    def _stored(self, change: Accept, stored: Callable[[Message | Exception], None], result: Any) -> None:
+    def _stored(
+        self,
+        change: Accept,
+        stored: Callable[[Message | Exception], None],
+        caller: bytes | None,
+        result: Any,
+    ) -> None:
         if isinstance(result, LeaseLost):  # the lane is another node's by now, which is to claim it
             self._withdraw(change.work)
             unclaimed = [replace(item, claimed_ms=None) for item in change.work]
             again = replace(change, work=unclaimed, fences=())
-            self._committer.put(again, partial(self._stored, again, stored))
+            self._committer.put(again, partial(self._stored, again, stored, caller))
             return
         if result is not None:  # an error, or the first message of a repeated idempotency key
             self.queued -= len(change.work)
             self._withdraw(change.work)
             stored(result)
             return
+        if self._tracer.on:
+            self._tracer.accepted(change.message, caller)
         if change.work:
             self._offer([_due(change, item) for item in change.work])
         if change.announcements:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from starlette.routing import BaseRoute, Mount, Route
 
-from trebuchet import __version__
+from trebuchet import __version__, tracing
 from trebuchet.accept import Acceptor, AcceptSettings
 from trebuchet.admin import app as admin
 from trebuchet.admin import bootstrap
@@ -157,9 +157,13 @@ class Gateway:
     # ---- building, in the order of the path ----
 
     async def start(self) -> Ready:
-        """Open the store, take up what waits, answer requests. Raises StorageUnavailable, OSError."""
+        """Open the store, take up what waits, answer requests.
+
+        Raises StorageUnavailable, TracingUnavailable, OSError.
+        """
         settings, options = self.settings, self.options
         options.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.tracer = self._tracer()
         self.store = self._open_store(
             settings.storage.database.reveal(),
             options.data_dir,
@@ -232,7 +236,10 @@ class Gateway:
         )
         self.acceptor = self._acceptor()
         self.supervisor.receipts = Receipts(
-            committer=self.committer, announce=self.callbacks.announce, telemetry=self.telemetry
+            committer=self.committer,
+            announce=self.callbacks.announce,
+            telemetry=self.telemetry,
+            tracer=self.tracer,
         )
         self.inbound = self.supervisor.inbound = Inbound(
             clock=self.clock,
@@ -246,10 +253,22 @@ class Gateway:
             reassembly_timeout_s=self.settings.inbound.reassembly_timeout_s,
             announce=self._announce,
             telemetry=self.telemetry,
+            tracer=self.tracer,
         )
         self.housekeeping = self._housekeeping()
         if self.sharing is not None:
             self.sharing.works_with(self.supervisor, self.callbacks, self.reload_directory, self._recount)
+
+    def _tracer(self) -> tracing.Tracer:
+        settings = self.settings.tracing
+        return tracing.build(
+            settings.endpoint,
+            settings.sample_ratio,
+            instance=f"{self.settings.nodes.name or socket.gethostname()}-{os.getpid()}",
+            version=__version__,
+            clock=self.clock,
+            telemetry=self.telemetry,
+        )
 
     def _client(self) -> WebClient:
         settings = self.settings
@@ -323,6 +342,7 @@ class Gateway:
             telemetry=self.telemetry,
             tenure=self.sharing.tenure if self.sharing is not None else lambda _: FOREVER,
             hint=self._hint,
+            tracer=self.tracer,
         )
 
     def _supervisor(self) -> Supervisor:
@@ -344,6 +364,7 @@ class Gateway:
             released=self._released,
             feed=self.feed,
             telemetry=self.telemetry,
+            tracer=self.tracer,
         )
 
     def _build_link(self, carrier: Carrier, reports: CarrierReports, part: str | None) -> CarrierLink:
@@ -382,6 +403,7 @@ class Gateway:
             withdraw=self.supervisor.withdraw,
             offer=self._offer,
             announce=self._announce,
+            tracer=self.tracer,
         )
 
     def _housekeeping(self) -> Housekeeping:
@@ -734,6 +756,7 @@ class Gateway:
         if self.sharing is not None:
             await self.sharing.stop()
         await self.committer.close()
+        await self.tracer.close(grace_s)
         await self.store.close()
         self.passwords.close()
 

@@ -37,6 +37,7 @@ from trebuchet.outbox.committer import Committer
 from trebuchet.outbox.lanes import LaneQueue
 from trebuchet.storage.base import Claim, DueWork, Exchange, Fence, Settle, Settled, Store, WorkKey
 from trebuchet.telemetry import Telemetry
+from trebuchet.tracing import OFF, Tracer
 
 ATTEMPTS_MAX = 5  # submits of one delivery that a carrier refused for the moment
 _CLAIM_MAX = 256  # rows of one claim: bounds how much is in doubt when the process dies between two commits
@@ -243,6 +244,7 @@ class LaneWorker:
         released: Callable[[int], None],
         moved: Callable[[WorkItem], None],
         telemetry: Telemetry,
+        tracer: Tracer = OFF,
     ) -> None:
         self.lane = lane
         self.link = link
@@ -255,6 +257,7 @@ class LaneWorker:
         self._released = released
         self._moved = moved
         self._telemetry = telemetry
+        self._tracer = tracer
         self._recovered = False
         self._closed = False
         self._claiming = False
@@ -280,6 +283,10 @@ class LaneWorker:
         while rows := await self._store.claimed_work(self.lane, 500):
             lost = Lost("the gateway stopped before the answer was stored")
             now_ms = self._clock.now_ms()
+            if self._tracer.on:
+                for row in rows:
+                    self._tracer.handed_over(_work_key(row), row.item.claimed_ms)
+                    self._trace(_shipment(row), lost)
             changes = [settlement(_shipment(row), lost, self.lane, self._policy(), now_ms) for row in rows]
             futures = [self._committer.add(self._fenced(change)) for change in changes]
             try:
@@ -354,6 +361,8 @@ class LaneWorker:
         if isinstance(outcome, Snooze):
             self._snoozed += 1
             self._pause(outcome.until_ms)
+        if self._tracer.on:
+            self._trace(shipment, outcome)
         self._store_settlement(settlement(shipment, outcome, self.lane, self._policy(), now_ms), outcome)
 
     @property
@@ -408,7 +417,16 @@ class LaneWorker:
         elif self._resting():  # the link never sees it: it is not in doubt
             self.outcome(shipment, Snooze(self._paused_until_ms, "the lane rests"))
         else:
+            if self._tracer.on:
+                self._tracer.handed_over(shipment.work_key)
             self.link.submit(self.lane, shipment)
+
+    def _trace(self, shipment: Shipment, outcome: Outcome) -> None:
+        policy = self._policy()
+        step = "submit" if policy.submits else "fetch"
+        self._tracer.submitted(
+            shipment.work_key, step, policy.carrier_id, self.lane, shipment.attempt, outcome
+        )
 
     def _store_settlement(self, change: Settle, outcome: Outcome | None) -> None:
         self._committer.put(self._fenced(change), partial(self._settled, change, outcome))

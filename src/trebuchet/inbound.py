@@ -37,6 +37,7 @@ from trebuchet.storage.base import (
     Write,
 )
 from trebuchet.telemetry import Telemetry
+from trebuchet.tracing import OFF, Tracer
 
 _CONFIRM_OUT = "You are unsubscribed and will receive no more messages. Reply START to resubscribe."
 _CONFIRM_IN = "You are subscribed again. Reply STOP to unsubscribe."
@@ -155,6 +156,7 @@ class Inbound:
         reassembly_timeout_s: int,
         announce: Callable[[Message, Sequence[Announcement]], None],
         telemetry: Telemetry,
+        tracer: Tracer = OFF,
     ) -> None:
         self._clock = clock
         self._ids = ids
@@ -167,6 +169,7 @@ class Inbound:
         self._reassembly_timeout_ms = reassembly_timeout_s * 1000
         self._announce = announce
         self._telemetry = telemetry
+        self._tracer = tracer
         self._tasks: set[asyncio.Task[None]] = set()
         self._making_room = False
 
@@ -280,6 +283,8 @@ class Inbound:
             if result is not None:  # it had come before
                 continue
             self._telemetry.count("trebuchet_messages_accepted_total", Direction.IN)
+            if self._tracer.on:
+                self._tracer.received(change.message, part.carrier_id)
             self._announce(change.message, change.announcements)
         if any(a.change is not None for a in actions):
             await self._reload_directory()

@@ -16,6 +16,7 @@ from trebuchet.model.receipt import Receipt
 from trebuchet.outbox.committer import Committer
 from trebuchet.storage.base import ReceiptRecorded, RecordReceipt, Rematched, RematchParked
 from trebuchet.telemetry import Telemetry
+from trebuchet.tracing import OFF, Tracer
 
 LEARNED_AFTER = 5  # receipts of different ids, one after the other, that propose the same
 _REMATCHED_AT_ONCE = 500
@@ -38,10 +39,12 @@ class Receipts:
         committer: Committer,
         announce: Callable[[Sequence[Announcement]], None],
         telemetry: Telemetry,
+        tracer: Tracer = OFF,
     ) -> None:
         self._committer = committer
         self._announce = announce
         self._telemetry = telemetry
+        self._tracer = tracer
         # One of each per carrier.
         self._proposed: dict[str, tuple[IdConversion, int, str]] = {}  # how often, and by which id last
         self._learned: dict[str, IdConversion] = {}
@@ -84,6 +87,8 @@ class Receipts:
         self._telemetry.count("trebuchet_receipts_total", receipt.carrier_id, receipt.state)
         if not result.matched:
             self._telemetry.count("trebuchet_receipts_unmatched_total", receipt.carrier_id)
+        if self._tracer.on and result.message_id:
+            self._tracer.receipt(result.message_id, receipt)
         if result.proposal is not None:
             self._propose(receipt, result.proposal, learn)
         if result.announcements:

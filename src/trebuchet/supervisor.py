@@ -27,6 +27,7 @@ from trebuchet.outbox.committer import Committer
 from trebuchet.receipts import Receipts
 from trebuchet.storage.base import DueWork, Fence, Store
 from trebuchet.telemetry import Telemetry
+from trebuchet.tracing import OFF, Tracer
 
 _DRAINS_MAX = 3  # a row that is accepted, handed to a link that stops, and put back
 
@@ -79,6 +80,7 @@ class Supervisor:
         released: Callable[[int], None],
         feed: Feed,
         telemetry: Telemetry,
+        tracer: Tracer = OFF,
     ) -> None:
         self._build = build
         self._kind = kind
@@ -96,6 +98,7 @@ class Supervisor:
         self._released = released
         self._feed = feed
         self._telemetry = telemetry
+        self._tracer = tracer
         self._running: dict[str, _Run] = {}  # by carrier, or by part of a link
         self._workers: dict[str, LaneWorker] = {}
         self._following = asyncio.Lock()
@@ -281,6 +284,7 @@ class Supervisor:
             released=self._released,
             moved=self._moved,
             telemetry=self._telemetry,
+            tracer=self._tracer,
         )
 
     def _moved(self, item: WorkItem) -> None:

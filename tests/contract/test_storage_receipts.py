@@ -143,7 +143,8 @@ async def test_a_converted_id_is_checked_against_the_handset(
     """If the receipt says which it is about: different ids may be alike when converted."""
     await submitted(store, message(), "39f99dd5")
     recorded = await record(store, about("972660181", handset=handset), HEX_DECIMAL)
-    assert recorded == ReceiptRecorded(matched, recorded.announcements)
+    about_what = message().id if matched else ""
+    assert recorded == ReceiptRecorded(matched, recorded.announcements, message_id=about_what)
     assert bool(recorded.announcements) is matched
 
 
@@ -506,7 +507,7 @@ async def test_segments_of_a_refused_message_know_their_receipts(store: Store) -
     early = Segment(of.id, 0, 0, CARRIER, "c-1", ledger.TAKEN, None, T0 + 1, None)
     await do(store, replace(refused(of), segments=(early,)))
     recorded = await record(store, about("c-1"))
-    assert recorded == ReceiptRecorded(matched=True, announcements=[])
+    assert recorded == ReceiptRecorded(matched=True, announcements=[], message_id=of.id)
     found = await life(store, of)
     assert (found.deliveries[0].state, found.segments[0].state) == (State.FAILED, ReceiptState.DELIVERED)
 

@@ -323,7 +323,7 @@ def test_telephone_numbers_are_nobodys() -> None:
 
 def test_paths_in_the_text_exist() -> None:
     """A file of the repository that a page names is there."""
-    path = re.compile(r"(?:src|tests|bench|tools|docs|requirements)/[\w./-]+")
+    path = re.compile(r"(?:src|tests|bench|tools|docs|deploy|requirements)/[\w./-]+")
     wrong = [
         (page.name, name)
         for page in PAGES

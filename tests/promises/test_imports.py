@@ -28,6 +28,7 @@ LEVELS = {
     "webclient": 1,
     "webserver": 1,
     "smtp": 1,
+    "tracing": 1,
     "accept": 2,
     "media": 2,
     "outbox": 2,

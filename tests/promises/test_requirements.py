@@ -18,6 +18,7 @@ with (ROOT / "pyproject.toml").open("rb") as file:
     PROJECT = tomllib.load(file)
 
 RUNTIME = PROJECT["project"]["dependencies"]
+EXTRAS = [line for extra in PROJECT["project"]["optional-dependencies"].values() for line in extra]
 BACKEND = PROJECT["build-system"]["requires"]
 DEVELOPMENT = [line for line in PROJECT["dependency-groups"]["dev"] if isinstance(line, str)]
 
@@ -57,7 +58,7 @@ def test_no_registry_is_named(name: str) -> None:
     ("name", "wanted"),
     [
         ("run", RUNTIME),
-        ("dev", [*RUNTIME, *BACKEND, *DEVELOPMENT]),
+        ("dev", [*RUNTIME, *EXTRAS, *BACKEND, *DEVELOPMENT]),
         ("build", BACKEND),
     ],
 )

@@ -1,6 +1,6 @@
 """What is stored for each answer of a carrier, and how a lane's work gets to its link."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -30,6 +30,7 @@ from trebuchet.nodes.tenancy import FOREVER
 from trebuchet.outbox.committer import Committer
 from trebuchet.storage.base import Claim, DueWork, Exchange, Settle
 from trebuchet.telemetry import Telemetry
+from trebuchet.tracing import OFF, Outlet, Span, Tracer
 
 NOW = T0 + 5_000
 SECOND = 1000
@@ -234,7 +235,7 @@ class Link:
 class Works:
     """A lane worker between a table and a link, at a time that stands still."""
 
-    def __init__(self, *stored: DueWork, free: int = 10, policy: Policy = WAIT) -> None:
+    def __init__(self, *stored: DueWork, free: int = 10, policy: Policy = WAIT, tracer: Tracer = OFF) -> None:
         self.clock = ManualClock(T0)
         self.table = OutboxTable()
         self.table.commit(*stored)
@@ -258,6 +259,7 @@ class Works:
             released=self._release,
             moved=self.moved.append,
             telemetry=self.telemetry,
+            tracer=tracer,
         )
 
     def _release(self, rows: int) -> None:
@@ -596,6 +598,26 @@ async def test_what_was_claimed_before_a_crash_is_in_doubt(
     assert works.submitted == submitted
     assert works.released == released
     assert works.telemetry.value("trebuchet_in_doubt_total", LANE) == 1
+
+
+@pytest_async
+async def test_a_shipment_in_doubt_is_traced_by_whoever_finds_it() -> None:
+    """From its claim until it was found, with the outcome that nobody knows what became of it."""
+    spans: list[Span] = []
+    clock = ManualClock(T0 + 60_000)
+
+    def export(batch: Sequence[Span]) -> bool:
+        spans.extend(batch)
+        return True
+
+    outlet = Outlet(export, clock=clock, telemetry=Telemetry())
+    due = row("a")
+    works = Works(replace(due, item=replace(due.item, claimed_ms=T0)), tracer=Tracer(outlet, clock=clock))
+    await works.start()
+    await outlet.close(10)
+    (span,) = spans
+    assert (span.name, span.start_ms, span.end_ms, span.failed) == ("submit", T0, T0 + 60_000, True)
+    assert span.attributes["trebuchet.outcome"] == "Lost"
 
 
 @pytest_async

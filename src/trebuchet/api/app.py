@@ -149,6 +149,7 @@ def _create(context: ApiContext, by_path: Profile) -> Callable[[Request], Awaita
                 content_type=_octets(headers.get("content-type")),
                 idempotency_key=_octets(headers.get("idempotency-key")),
                 body=body,
+                traceparent=_octets(headers.get("traceparent")),
             ),
             respond,
         )

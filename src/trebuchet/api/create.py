@@ -42,6 +42,7 @@ class CreateRequest(msgspec.Struct, frozen=True):
     content_type: bytes | None
     idempotency_key: bytes | None
     body: bytes
+    traceparent: bytes | None = None
 
 
 class CreateMessage:
@@ -111,7 +112,14 @@ class CreateMessage:
         profile = named.profile if named is not None and named.profile is not None else request.by_path
         account = authenticate(directory, request.authorization, request.account_id, profile)
         _check_content_type(request.content_type)
-        self._take(request.body, account, profile, stored, lambda: self._idempotency(request, account))
+        self._take(
+            request.body,
+            account,
+            profile,
+            stored,
+            lambda: self._idempotency(request, account),
+            request.traceparent,
+        )
 
     def _take(
         self,
@@ -120,13 +128,14 @@ class CreateMessage:
         profile: Profile,
         stored: Callable[[Message | Exception], None],
         idempotency: Callable[[], Callable[[int], IdempotencyKey] | None] = lambda: None,
+        caller: bytes | None = None,
     ) -> None:
         """Raises Problem."""
         now_ms = self._clock.now_ms()
         refuse_many = profile is not Profile.CATAPULT
         sent = wire.parse_send(body, now_ms, self._recipients_max, refuse_many)
         try:
-            self._acceptor.take(sent, account, profile, stored, idempotency())
+            self._acceptor.take(sent, account, profile, stored, idempotency(), caller=caller)
         except AccountQueueFull as full:
             raise problems.queue_full(full.per_minute, full.capacity) from None
         except QueueFull:

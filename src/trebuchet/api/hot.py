@@ -198,6 +198,7 @@ class _HotProtocol(HttpToolsProtocol):
             content_type=headers.get(b"content-type"),
             idempotency_key=headers.get(b"idempotency-key"),
             body=sink.body,
+            traceparent=headers.get(b"traceparent"),
         )
 
     def _respond(self, status: int, headers: Headers, body: bytes) -> None:

@@ -33,6 +33,7 @@ from trebuchet.outbox.committer import Committer
 from trebuchet.outbox.lanes import LaneQueue
 from trebuchet.storage.base import DueCallback, SettleCallback, Store
 from trebuchet.telemetry import Telemetry
+from trebuchet.tracing import OFF, Tracer
 from trebuchet.webclient import Answer, WebClient, WebError
 
 _RECENT_MAX = 20_000  # messages kept at hand so that their callbacks need not be read back
@@ -97,6 +98,7 @@ class Callbacks:
         telemetry: Telemetry,
         tenure: Callable[[str], Tenure | None] = lambda _: FOREVER,
         hint: Callable[[Sequence[str]], None] = lambda _: None,
+        tracer: Tracer = OFF,
     ) -> None:
         self._tenure = tenure
         self._hint = hint
@@ -111,6 +113,7 @@ class Callbacks:
         self.headers = _base_headers(policy.user_agent)
         self.feed = feed
         self.telemetry = telemetry
+        self.tracer = tracer
         self._lanes: dict[str, _ApplicationLane] = {}
         self._recent: OrderedDict[str, Message] = OrderedDict()
         self._closed = False
@@ -190,11 +193,21 @@ class Callbacks:
             else:
                 lane.queue.leave_in_table(item.due_ms)
 
-    async def post(self, application: Application, event_id: str, body: bytes) -> tuple[Attempt, str]:
+    async def post(
+        self,
+        application: Application,
+        event_id: str,
+        body: bytes,
+        more_headers: Sequence[tuple[bytes, bytes]] = (),
+    ) -> tuple[Attempt, str]:
         """POST a body once, signed and with the application's credentials: what came of it, and its class, such as
         `2xx` or the name of an error. Nothing is stored. The application must have a callback URL."""
         started_ms = self.clock.now_ms()
-        headers = [*self.headers, *signature_headers(application, event_id, started_ms, body)]
+        headers = [
+            *self.headers,
+            *more_headers,
+            *signature_headers(application, event_id, started_ms, body),
+        ]
         preemptive = application.callback_auth is CallbackAuth.PREEMPTIVE
         try:
             answer = await self._ask(application, body, [*headers, *_credentials(application, preemptive)])
@@ -333,7 +346,16 @@ class _ApplicationLane:
 
     async def _post(self, due: DueCallback, application: Application) -> Attempt:
         body = render(due.event, due.message)
-        attempt, result = await self._owner.post(application, due.item.event_id, body)
+        tracer, item, message_id = self._owner.tracer, due.item, due.message.id
+        span = tracer.calling_back(message_id) if tracer.on else None
+        attempt, result = await self._owner.post(
+            application, item.event_id, body, () if span is None else span.headers
+        )
+        if span is not None:
+            tracer.called_back(
+                span, message_id, item.event_id, due.event.type, application.id, item.attempts + 1,
+                attempt.status, result,
+            )  # fmt: skip
         self._owner.telemetry.count("trebuchet_callback_attempts_total", result)
         if attempt.status is not None:
             self._owner.telemetry.callback_took(attempt.duration_ms / 1000)

@@ -74,6 +74,13 @@ def inspect_data(loaded: Loaded) -> tuple[list[str], list[str]]:
     if folder.exists() and not (folder.is_dir() and os.access(folder, os.R_OK | os.W_OK | os.X_OK)):
         return [f"server.data_dir: {folder} is not a folder that this user may write: give another"], fine
     fine.append(f"data folder {folder}" + ("" if folder.exists() else ", which the first start makes"))
+    if loaded.settings.tracing.endpoint:
+        from trebuchet.tracing import TracingUnavailable, otlp
+
+        try:
+            otlp(loaded.settings.tracing.endpoint, instance="", version="")
+        except TracingUnavailable as error:
+            return [f"tracing.endpoint: {error}"], fine
     from trebuchet.storage import is_postgres
 
     url = loaded.settings.storage.database.reveal()

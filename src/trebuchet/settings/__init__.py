@@ -17,6 +17,7 @@ from trebuchet.settings.definitions import (
     Settings,
     SimulatorSettings,
     StorageSettings,
+    TracingSettings,
 )
 from trebuchet.settings.loading import (
     Loaded,
@@ -45,6 +46,7 @@ __all__ = [
     "SettingsError",
     "SimulatorSettings",
     "StorageSettings",
+    "TracingSettings",
     "data_directory",
     "describe",
     "load",

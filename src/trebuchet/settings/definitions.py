@@ -72,6 +72,23 @@ def _base_url(value: str) -> Iterator[Finding]:
         yield "has a part that cannot be a prefix of other URLs", hint
 
 
+def _collector_url(value: str) -> Iterator[Finding]:
+    if not value:
+        return
+    try:
+        url = urlsplit(value)
+        complete = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0 and bool(url.path)
+    except ValueError:
+        complete = False
+    if not complete or " " in value:
+        yield (
+            "is not an http or https URL with a path",
+            "Give the whole URL, like http://127.0.0.1:4318/v1/traces.",
+        )
+    elif "@" in value:
+        yield "holds credentials, and it is printed", "Give them in the variable OTEL_EXPORTER_OTLP_HEADERS."
+
+
 def _bearer_token(value: str) -> Iterator[Finding]:
     """RFC 6750 section 2.1: what an Authorization header can carry."""
     if value and not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", value):
@@ -473,6 +490,25 @@ class LoggingSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "auto"
 
 
+class TracingSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The way of each message as spans for an OpenTelemetry collector."""
+
+    endpoint: Annotated[
+        str,
+        Meta(
+            description="URL that spans are posted to by OTLP over HTTP, with its path, such as "
+            "`http://127.0.0.1:4318/v1/traces`; empty means that there are none; needs the packages "
+            "of `trebuchet[tracing]`.",
+            extra={"rule": _collector_url},
+        ),
+    ] = ""
+    sample_ratio: Annotated[
+        float,
+        # Chosen by the id of the message, so that processes that share a database choose the same.
+        Meta(description="Part of the messages that have spans.", ge=0, le=1),
+    ] = 1.0
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All settings, one part for each section of the file."""
 
@@ -488,3 +524,4 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     console: ConsoleSettings = ConsoleSettings()
     nodes: NodesSettings = NodesSettings()
     logging: LoggingSettings = LoggingSettings()
+    tracing: TracingSettings = TracingSettings()

@@ -160,6 +160,7 @@ class ReceiptRecorded(msgspec.Struct, frozen=True):
     matched: bool
     announcements: Sequence[Announcement] = ()
     proposal: IdConversion | None = None  # by which it would have matched exactly one segment
+    message_id: str = ""  # that it is about, if it matched
 
 
 class RematchParked(msgspec.Struct, frozen=True):

@@ -110,7 +110,11 @@ class ReceiptBook:
                 parked.append(change)
                 results.append((ReceiptRecorded(matched=False, proposal=proposal), None))
                 continue
-            recorded = ReceiptRecorded(matched=True, announcements=found.note(entry, receipt))
+            recorded = ReceiptRecorded(
+                matched=True,
+                announcements=found.note(entry, receipt),
+                message_id=entry.delivery.message_id,
+            )
             results.append((recorded, entry))
             if receipt.octets:
                 pdus.append(_pdu(entry.delivery, receipt))
