@@ -232,7 +232,11 @@ class Gateway:
         self.callbacks = self._callbacks()
         self.supervisor = self._supervisor()
         self.standing = Standing(
-            supervisor=self.supervisor, store=self.store, clock=self.clock, telemetry=self.telemetry
+            supervisor=self.supervisor,
+            store=self.store,
+            clock=self.clock,
+            telemetry=self.telemetry,
+            held=sharing.held if sharing is not None else None,
         )
         self.acceptor = self._acceptor()
         self.supervisor.receipts = Receipts(

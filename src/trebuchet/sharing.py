@@ -79,6 +79,10 @@ class Sharing:
         """At most one process makes the first records. Raises StorageError."""
         return self._tenancy.alone(_SET_UP)
 
+    def held(self) -> int:
+        """How many leases this process has."""
+        return self._tenancy.held
+
     def sharers(self, role: str) -> int:
         """How many processes with this role there are, this one included."""
         return max(1, len(alive(self.pulse, role, self._lease_ms)))

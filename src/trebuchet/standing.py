@@ -50,11 +50,20 @@ class _Together:
 class Standing:
     """Asked when somebody wants to know; costs the path of messages nothing."""
 
-    def __init__(self, *, supervisor: Supervisor, store: Store, clock: Clock, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        *,
+        supervisor: Supervisor,
+        store: Store,
+        clock: Clock,
+        telemetry: Telemetry,
+        held: Callable[[], int] | None = None,
+    ) -> None:
         self._supervisor = supervisor
         self._store = store
         self._clock = clock
         self._telemetry = telemetry
+        self._held = held  # leases of this node
 
     def links(self) -> list[LinkStatus]:
         """Every link that runs here as it is now; parts of one link together."""
@@ -114,6 +123,11 @@ class Standing:
         for carrier, link in self._supervisor.links():
             up[carrier.id,] = max(up.get((carrier.id,), 0.0), float(link.state == LinkState.UP))
         self._telemetry.gauges("trebuchet_link_up", up)
+        self._telemetry.gauges(
+            "trebuchet_dead_rows", {(table,): rows for table, rows in (await self._store.dead_rows()).items()}
+        )
+        if self._held is not None:
+            self._telemetry.gauges("trebuchet_leases_held", {(): float(self._held())})
         self._refresh_bind_gauges()
 
     def _refresh_bind_gauges(self) -> None:

@@ -98,6 +98,13 @@ METRICS = (
         "Messages that an MMSC posted over MM7, by type.",
     ),
     MetricRow("trebuchet_pruned_total", "counter", ("what",), "Rows deleted by retention."),
+    MetricRow("trebuchet_leases_held", "gauge", (), "Leases of lanes that this node holds; PostgreSQL only."),
+    MetricRow(
+        "trebuchet_dead_rows",
+        "gauge",
+        ("table",),
+        "Rows of a queue that are deleted and not cleared away yet; PostgreSQL only.",
+    ),
     MetricRow("trebuchet_lane_depth", "gauge", ("lane",), "Deliveries that wait in a lane."),
     MetricRow(
         "trebuchet_lane_oldest_age_seconds", "gauge", ("lane",), "Age of the oldest due delivery of a lane."

@@ -10,6 +10,9 @@ import promql_parser as promql
 import pytest
 import yaml
 
+from trebuchet.cli.serve import OPTIONS
+from trebuchet.settings import Settings
+from trebuchet.settings.rows import rows
 from trebuchet.telemetry import METRICS
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -29,6 +32,7 @@ SECTIONS = [
     "Callbacks",
     "Commits and latency",
     "Problems",
+    "Nodes",
 ]
 
 
@@ -222,3 +226,27 @@ def test_an_alert_says_what_to_do() -> None:
     for rule in RULES:
         assert rule["labels"]["severity"] in ("warning", "critical")
         assert set(rule["annotations"]) == {"summary", "description"}
+
+
+@pytest.mark.parametrize("path", ["compose.yaml", "kubernetes/trebuchet.yaml", "systemd/trebuchet.service"])
+def test_every_setting_in_a_deployment_exists(path: str) -> None:
+    """Variables are settings, and options of `serve` and `check` are theirs."""
+    text = (DEPLOY / path).read_text()
+    known = {f"TREBUCHET_{row.name.replace('.', '_').upper()}" for row in rows()}
+    named = set(re.findall(r"TREBUCHET_[A-Z0-9_]+", text))
+    assert named
+    assert named <= known
+    flags = set(re.findall(r"(?<=[ \"])--(?:host|data|config|database|roles|port|set)\b", text))
+    assert flags <= {option.flag for option in OPTIONS}
+
+
+@pytest.mark.parametrize("path", ["compose.yaml", "kubernetes/trebuchet.yaml"])
+def test_a_deployment_can_be_read(path: str) -> None:
+    """It is YAML, and stops a node later than the node stops by itself."""
+    documents = list(yaml.safe_load_all((DEPLOY / path).read_text()))
+    grace = re.search(
+        r"(?:stop_grace_period|terminationGracePeriodSeconds): (\d+)", (DEPLOY / path).read_text()
+    )
+    assert all(documents)
+    assert grace is not None
+    assert int(grace[1]) > Settings().server.shutdown_grace_s

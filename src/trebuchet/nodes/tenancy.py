@@ -84,6 +84,11 @@ class Tenancy:
         tenure = self._held.get(lane)
         return tenure if tenure is not None and lane not in self._leaving and tenure.held() else None
 
+    @property
+    def held(self) -> int:
+        """How many leases are held."""
+        return sum(tenure.held() for tenure in self._held.values())
+
     def look(self) -> None:
         """Others may have given something up: beat now."""
         self._look.set()

@@ -589,6 +589,10 @@ class Store(Protocol):
 
     async def depths(self) -> QueueDepths: ...
 
+    async def dead_rows(self) -> dict[str, int]:
+        """Rows of each queue that were deleted and still take room; empty where that cannot be."""
+        ...
+
     async def queued(self) -> int:
         """Rows in the outbox."""
         ...

@@ -28,7 +28,7 @@ from trebuchet.storage.postgres import checking, connecting, migrating
 from trebuchet.storage.postgres.hints import Hints
 from trebuchet.storage.postgres.writer import Writer
 from trebuchet.storage.sql import media, reads
-from trebuchet.storage.sql.steps import Steps
+from trebuchet.storage.sql.steps import Steps, ask
 
 if TYPE_CHECKING:
     import asyncpg
@@ -37,6 +37,8 @@ T = TypeVar("T")
 Done = Callable[[Sequence[Any]], None]
 
 _READERS: Final = 6
+_DEAD_ROWS: Final = """
+SELECT relname::text, n_dead_tup FROM pg_stat_user_tables WHERE relname IN ('outbox', 'callbacks')"""
 
 
 class PostgresStore:
@@ -168,6 +170,9 @@ class PostgresStore:
 
     async def depths(self) -> QueueDepths:
         return await self._read(reads.depths())
+
+    async def dead_rows(self) -> dict[str, int]:
+        return {row[0]: row[1] for row in await self._read(ask(_DEAD_ROWS))}
 
     async def queued(self) -> int:
         return await self._read(reads.queued())

@@ -237,6 +237,9 @@ class SqliteStore:
     async def depths(self) -> QueueDepths:
         return await self._read(reads.depths())
 
+    async def dead_rows(self) -> dict[str, int]:
+        return {}
+
     async def queued(self) -> int:
         return await self._read(reads.queued())
 
