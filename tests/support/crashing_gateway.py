@@ -50,8 +50,8 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def crashing(change: str, moment: str, count: int, url: str, data_dir: Path) -> Store:
-    store: Any = CrashingStore(open_store(url, data_dir), change, moment, count)
+def crashing(change: str, moment: str, count: int, url: str, data_dir: Path, **more: Any) -> Store:
+    store: Any = CrashingStore(open_store(url, data_dir, **more), change, moment, count)
     return store  # type: ignore[no-any-return]  # it delegates what it does not define
 
 

@@ -34,7 +34,7 @@ async def inspect(url: str) -> Findings:
         fine = [f"{named} answers"]
         revision = await migrating.current_revision(connection)
     finally:
-        await connection.close()
+        await connection.close(timeout=connecting.CONNECT_S)
     if revision == migrations.HEAD:
         fine.append(f"the database has the current schema, {revision}")
     else:

@@ -58,7 +58,7 @@ class PostgresStore:
         try:
             await checking.require_sound(connection)
         finally:
-            await connection.close()
+            await connection.close(timeout=connecting.CONNECT_S)
         await migrating.migrate(self._url)
         self._readers = await connecting.pool(self._url, _READERS)
         await self._writer.open()

@@ -49,7 +49,7 @@ async def migrate(url: str) -> str:
     except (exceptions.PostgresError, *connecting.LOST) as error:
         raise connecting.unavailable(error) from error
     finally:
-        await connection.close()
+        await connection.close(timeout=connecting.CONNECT_S)
 
 
 async def _upgrade(connection: Connection) -> str:
