@@ -187,7 +187,8 @@ class Tenancy:
     async def _beat_forever(self) -> None:
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), self._lease_s / _BEATS)
+                async with asyncio.timeout(self._lease_s / _BEATS):
+                    await self._look.wait()
             self._look.clear()
             try:
                 await self.beat()
