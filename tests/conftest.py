@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from support.databases import use_server
 from support.postgres import PostgresServer, running_server
 from trebuchet.storage.postgres import migrating
 
@@ -19,6 +20,20 @@ settings.load_profile("trebuchet")
 def anyio_backend() -> tuple[str, dict[str, bool]]:
     """Async tests run on asyncio with uvloop, as the gateway does."""
     return ("asyncio", {"use_uvloop": True})
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--postgres", action="store_true", help="Give every gateway a PostgreSQL database.")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def chosen_engine(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The engine of the gateways that tests start: SQLite, or PostgreSQL under `--postgres`."""
+    if request.config.getoption("--postgres"):
+        server: PostgresServer = request.getfixturevalue("postgres")
+        use_server(server.url(""))
+    yield
+    use_server(None)
 
 
 @pytest.fixture(scope="session")

@@ -195,7 +195,7 @@ class Gateway:
     def _sharing(self) -> Sharing:
         nodes = self.settings.nodes
         name = nodes.name or socket.gethostname()
-        node = Node(self._process_id, name, "", nodes.roles, __version__, self.started_ms)
+        node = Node(self._node_id(), name, "", nodes.roles, __version__, self.started_ms)
         return Sharing(
             node,
             store=self.store,
@@ -204,6 +204,16 @@ class Gateway:
             now_s=asyncio.get_running_loop().time,
             telemetry=self.telemetry,
         )
+
+    def _node_id(self) -> str:
+        """The same after a restart: what the process that had this folder before owned is then given up at once.
+
+        Only one process at a time has the folder.
+        """
+        path = self.options.data_dir / "node-id"
+        if not path.exists():
+            write_private(path, os.urandom(8).hex().encode())
+        return path.read_text().strip()
 
     def _nodes(self) -> NodesView:
         if self.sharing is not None:

@@ -5,8 +5,8 @@ lanes), the callbacks (shards of applications) and housekeeping, which one node 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
 from trebuchet.admin.context import NodesView
@@ -16,7 +16,7 @@ from trebuchet.model.nodes import CALLBACKS, CARRIERS, Node
 from trebuchet.nodes.shares import alive
 from trebuchet.nodes.tenancy import LEASES, Tenancy, Tenure
 from trebuchet.outbox.committer import Committer
-from trebuchet.storage.base import Pulse, Store
+from trebuchet.storage.base import Leave, Pulse, Store
 from trebuchet.supervisor import WORK, Supervisor
 from trebuchet.telemetry import Telemetry
 
@@ -39,6 +39,7 @@ class Sharing:
         telemetry: Telemetry,
     ) -> None:
         self._store = store
+        self._committer = committer
         self._lease_ms = int(lease_s * 1000)
         self._telemetry = telemetry
         self._directory = 0  # the number of the records that are in memory
@@ -75,9 +76,15 @@ class Sharing:
     def hint(self, topics: Iterable[str]) -> None:
         self._store.hint(topics)
 
-    def setting_up(self) -> AbstractAsyncContextManager[None]:
-        """At most one process makes the first records. Raises StorageError."""
-        return self._tenancy.alone(_SET_UP)
+    @asynccontextmanager
+    async def setting_up(self) -> AsyncIterator[None]:
+        """At most one process makes the first records. What this node owned before it was started again is given up.
+
+        Raises StorageError.
+        """
+        await self._committer.add(Leave(self.node.id))
+        async with self._tenancy.alone(_SET_UP):
+            yield
 
     def held(self) -> int:
         """How many leases this process has."""

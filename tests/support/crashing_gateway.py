@@ -15,9 +15,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+sys.path.append(str(Path(__file__).parent.parent))  # its own folder would hide a module of Python's
+
+from support.databases import database_of
 from trebuchet.app import Gateway, Options
 from trebuchet.process import serve_until_stopped
-from trebuchet.settings import ServerSettings, Settings, SimulatorSettings
+from trebuchet.settings import Secret, ServerSettings, Settings, SimulatorSettings, StorageSettings
 from trebuchet.storage import open_store
 from trebuchet.storage.base import Store, Write
 
@@ -58,7 +61,9 @@ def crashing(change: str, moment: str, count: int, url: str, data_dir: Path, **m
 def main() -> None:
     data, callback_url, change, moment, count = sys.argv[1:]
     settings = Settings(
-        server=ServerSettings(port=0), simulator=SimulatorSettings(delay_min_ms=5, delay_max_ms=30)
+        server=ServerSettings(port=0),
+        storage=StorageSettings(database=Secret(asyncio.run(database_of(Path(data))))),
+        simulator=SimulatorSettings(delay_min_ms=5, delay_max_ms=30),
     )
     gateway = Gateway(
         settings,

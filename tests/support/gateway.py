@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from support.databases import database_of
 from support.http import Answer, basic, request
 
 READY_S = 20.0
@@ -57,7 +58,8 @@ class Gateway:
         ]
         if self.callback_url is not None:
             command += ["--callback-url", self.callback_url]
-        for name, value in self.settings.items():
+        database = {"storage.database": url} if (url := await database_of(self.data)) else {}
+        for name, value in {**database, **self.settings}.items():
             command += ["--set", f"{name}={value}"]
         with (self.data / "output.txt").open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
