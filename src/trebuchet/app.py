@@ -118,6 +118,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     demo: bool = False
     callback_url: str | None = None
     sources: Mapping[str, str] = {}  # where the value of each setting came from, if not from its default
+    worker: int | None = None  # the number of this process among several that share the port
 
 
 class Gateway:
@@ -184,17 +185,28 @@ class Gateway:
             self._first = await self._first_run() or self._demo_records()
             await self._first_person()
         self._build_path()
-        sock = listen(settings.server.host, settings.server.port)
-        self.listening_url = url_of(settings.server.host, sock)
+        sockets = self._listen()
+        self.listening_url = url_of(settings.server.host, sockets[0])
         self.base_url = settings.server.public_base_url or self.listening_url
-        await self._resume()
+        await self._resume(url_of(settings.server.host, sockets[-1]))
         await self._call_back_to_the_catcher(self._first)
-        await self._serve(sock)
+        await self._serve(sockets)
         return self._announcement(self._first)
+
+    def _listen(self) -> list[socket.socket]:
+        """The port, and, where several processes share it, one of this process alone: the next ones, by number."""
+        server, worker = self.settings.server, self.options.worker
+        if worker is None:
+            return [listen(server.host, server.port)]
+        return [listen(server.host, server.port, shared=True), listen(server.host, server.port + 1 + worker)]
+
+    def _node_name(self) -> str:
+        name = self.settings.nodes.name or socket.gethostname()
+        return name if self.options.worker is None else f"{name}-{self.options.worker}"
 
     def _sharing(self) -> Sharing:
         nodes = self.settings.nodes
-        name = nodes.name or socket.gethostname()
+        name = self._node_name()
         node = Node(self._node_id(), name, "", nodes.roles, __version__, self.started_ms)
         return Sharing(
             node,
@@ -210,7 +222,8 @@ class Gateway:
 
         Only one process at a time has the folder.
         """
-        path = self.options.data_dir / "node-id"
+        worker = self.options.worker
+        path = self.options.data_dir / ("node-id" if not worker else f"node-id-{worker}")
         if not path.exists():
             write_private(path, os.urandom(8).hex().encode())
         return path.read_text().strip()
@@ -220,7 +233,7 @@ class Gateway:
             return self.sharing.view()
         node = Node(
             self._process_id,
-            self.settings.nodes.name or socket.gethostname(),
+            self._node_name(),
             self.base_url,
             self.settings.nodes.roles,
             __version__,
@@ -448,8 +461,8 @@ class Gateway:
         """Other processes accept and release rows of the same queue."""
         self.acceptor.queued = await self.store.queued()
 
-    async def _resume(self) -> None:
-        """Take up what an earlier run left."""
+    async def _resume(self, own_url: str) -> None:
+        """Take up what an earlier run left. `own_url` is where this very process answers."""
         self.acceptor.queued = await self.store.queued()
         for (account_id, sender), due_ms in (await self.store.pacing()).items():
             for limit in _limits(self.directory, account_id, sender):
@@ -460,7 +473,7 @@ class Gateway:
         self._add_media_stage()
         await self.supervisor.follow_directory()
         if self.sharing is not None:
-            await self.sharing.start(self.base_url)
+            await self.sharing.start(own_url)
         await self.callbacks.follow()
         await self.inbound.resume()
         self.housekeeping.start()
@@ -525,7 +538,10 @@ class Gateway:
     def _catcher(self) -> Catcher | None:
         """An endpoint for callbacks of a developer who has none yet."""
         settings = self.settings
-        local = settings.simulator.enabled and is_loopback(settings.server.host)
+        # What it catches is in memory, of which several processes have several.
+        local = (
+            settings.simulator.enabled and is_loopback(settings.server.host) and self.options.worker is None
+        )
         return Catcher(self.clock, self.feed) if settings.console.enabled and local else None
 
     async def _call_back_to_the_catcher(self, first: bootstrap.FirstRecords | None) -> None:
@@ -598,7 +614,7 @@ class Gateway:
 
     # ---- HTTP ----
 
-    async def _serve(self, sock: socket.socket) -> None:
+    async def _serve(self, sockets: Sequence[socket.socket]) -> None:
         create = CreateMessage(
             clock=self.clock,
             directory=lambda: self.directory,
@@ -631,7 +647,7 @@ class Gateway:
         grace_s = self.settings.server.shutdown_grace_s / 2
         stopping = problem_answer(problems.stopping())
         self._server = HttpServer(application, protocol, grace_s=grace_s, stopping=stopping)
-        await self._server.start(sock)
+        await self._server.start(*sockets)
 
     def _more_routes(self, create: CreateMessage) -> list[BaseRoute]:
         self.admin_token = self._admin_token()
@@ -641,6 +657,7 @@ class Gateway:
             write=self.committer.add,
             directory=lambda: self.directory,
             reload=self._records_changed,
+            catch_up=self.sharing.catch_up if self.sharing is not None else None,
             replayed=self.callbacks.replayed,
             links=self.standing.links,
             nodes=self._nodes,

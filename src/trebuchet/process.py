@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from trebuchet import __version__
+from trebuchet import __version__, workers
 from trebuchet.app import Gateway, Options, Ready
 from trebuchet.kept import write_private
 from trebuchet.settings import Settings
@@ -29,12 +29,27 @@ def serve(
 ) -> int:
     """Run until SIGTERM or SIGINT; a second one ends the process at once. Returns the exit status. Blocks."""
     options = Options(data_dir=data_dir, demo=demo, callback_url=callback_url, sources=sources or {})
+    count = settings.nodes.workers
     # What was imported lives for ever, and messages hardly ever form cycles: looking for them seldom halves
     # the longest waits.
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(serve_until_stopped(Gateway(settings, options), announce))
+    if count == 1:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(serve_until_stopped(Gateway(settings, options), announce))
+
+    def work(number: int, ready: Callable[[], None]) -> int:
+        def first_announces(told: Ready) -> None:
+            if number == 0:
+                announce(told)
+            ready()
+
+        gateway = Gateway(settings, msgspec.structs.replace(options, worker=number))
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(_serve_until_stopped(gateway, first_announces))
+
+    with _sole_owner(data_dir):
+        return workers.run(count, work)
 
 
 async def serve_until_stopped(gateway: Gateway, announce: Callable[[Ready], None]) -> int:
@@ -59,12 +74,16 @@ async def _serve_until_stopped(gateway: Gateway, announce: Callable[[Ready], Non
         loop.add_signal_handler(number, stop)
     ready = await gateway.start()
     running = gateway.options.data_dir / "gateway.json"
-    write_private(running, msgspec.json.encode({"pid": os.getpid(), "url": ready.base_url}))
+    first = not gateway.options.worker
+    if first:
+        pid = os.getpid() if gateway.options.worker is None else os.getppid()
+        write_private(running, msgspec.json.encode({"pid": pid, "url": ready.base_url}))
     announce(ready)
     gateway.telemetry.note("gateway_started", url=ready.base_url, version=__version__)
     await stopping.wait()
     gateway.telemetry.note("gateway_stopping")
-    running.unlink(missing_ok=True)
+    if first:
+        running.unlink(missing_ok=True)
     await gateway.stop()
     return 0
 

@@ -12,7 +12,7 @@ from typing import Final
 from trebuchet.admin.context import NodesView
 from trebuchet.callbacks import deliver
 from trebuchet.callbacks.deliver import Callbacks
-from trebuchet.model.nodes import CALLBACKS, CARRIERS, Node
+from trebuchet.model.nodes import CALLBACKS, CARRIERS, SET_UP, Node
 from trebuchet.nodes.shares import alive
 from trebuchet.nodes.tenancy import LEASES, Tenancy, Tenure
 from trebuchet.outbox.committer import Committer
@@ -22,7 +22,6 @@ from trebuchet.telemetry import Telemetry
 
 HOUSEKEEPING: Final = "housekeeping"
 DIRECTORY: Final = "directory"  # hint: provisioned records changed
-_SET_UP: Final = "set-up"
 
 
 class Sharing:
@@ -83,7 +82,7 @@ class Sharing:
         Raises StorageError.
         """
         await self._committer.add(Leave(self.node.id))
-        async with self._tenancy.alone(_SET_UP):
+        async with self._tenancy.alone(SET_UP):
             yield
 
     def held(self) -> int:
@@ -133,10 +132,17 @@ class Sharing:
             wanted[CALLBACKS] = (*deliver.LEASES, HOUSEKEEPING)
         return wanted
 
-    async def _changed(self, pulse: Pulse) -> None:
-        if pulse.directory != self._directory:
+    async def catch_up(self) -> None:
+        """Know the records as another process may have changed them just now. Raises StorageUnavailable."""
+        await self._follow_records(await self._store.directory_version())
+
+    async def _follow_records(self, version: int) -> None:
+        if version > self._directory:
             await self._reload_directory()
-            self._directory = pulse.directory
+            self._directory = max(self._directory, version)
+
+    async def _changed(self, pulse: Pulse) -> None:
+        await self._follow_records(pulse.directory)
         await self._supervisor.follow_directory()
         self._supervisor.look()
         await self._callbacks.follow()

@@ -47,9 +47,9 @@ class HttpServer:
         self._server = _Server(config)
         self._serving: asyncio.Task[None] | None = None
 
-    async def start(self, sock: socket.socket) -> None:
-        """Answer on a socket that `listen` gave."""
-        self._serving = asyncio.get_running_loop().create_task(self._server.serve(sockets=[sock]))
+    async def start(self, *sockets: socket.socket) -> None:
+        """Answer on sockets that `listen` gave."""
+        self._serving = asyncio.get_running_loop().create_task(self._server.serve(sockets=list(sockets)))
         await self._server.answering.wait()
 
     async def stop(self) -> None:
@@ -98,11 +98,13 @@ def _told_of_the_end(app: ASGIApp, stopping: Response) -> ASGIApp:
     return told
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening address, or OSError that says what to do."""
+def listen(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A listening address, or OSError that says what to do. `shared`: other processes of this user listen there too."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         sock.bind((host, port))
     except OSError as error:

@@ -86,6 +86,7 @@ class World:
             replayed=self.replayed.extend,
             links=lambda: [LinkStatus(CARRIER, "simulator", "up", [(LANE, 10)])],
             nodes=lambda: NodesView(Pulse(0, (), (), 0), "", 0, shared=False),
+            catch_up=None,
             feed=self.feed,
             telemetry=self.telemetry,
             random_bytes=_counted(),

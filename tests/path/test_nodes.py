@@ -8,7 +8,7 @@ import asyncio
 import os
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import pytest
 from support.gateway import Gateway
 from support.http import Catcher, catching, request
 from support.kills import all_called_back, one_final_event_each, send_until_it_dies
+from support.ports import free_ports
 from support.postgres import PostgresServer
 from support.smsc import Smsc, listening
 
@@ -40,7 +41,7 @@ class Cluster:
         self.nodes: list[Gateway] = []
         self.accepted: dict[str, str] = {}
 
-    async def node(self, name: str, **settings: Any) -> Gateway:
+    async def node(self, name: str, settings: Mapping[str, Any] | None = None, port: int = 0) -> Gateway:
         """Start one more."""
         folder = self._folder / name
         folder.mkdir(exist_ok=True)
@@ -50,7 +51,8 @@ class Cluster:
             "nodes.lease_s": LEASE_S,
             "callbacks.retry_first_s": 1,
         }
-        gateway = Gateway(folder, {**shared, **settings}, self.catcher.url)
+        gateway = Gateway(folder, {**shared, **(settings or {})}, self.catcher.url)
+        gateway.port = port
         self.nodes.append(gateway)
         await gateway.start()
         return gateway
@@ -222,9 +224,9 @@ async def test_the_database_may_go_away_and_come_back(
 async def test_nodes_may_have_different_roles(tmp_path: Path, postgres: PostgresServer) -> None:
     """One takes requests, another submits, a third calls back; each refuses what it is not for."""
     async with cluster(tmp_path, postgres) as it:
-        taker = await it.node("taker", **{"nodes.roles": "api"})
-        submitter = await it.node("submitter", **{"nodes.roles": "carriers"})
-        caller = await it.node("caller", **{"nodes.roles": "callbacks,console"})
+        taker = await it.node("taker", {"nodes.roles": "api"})
+        submitter = await it.node("submitter", {"nodes.roles": "carriers"})
+        caller = await it.node("caller", {"nodes.roles": "callbacks,console"})
         await it.connect(taker)
         await until_shared(taker, "submitter")
         await it.load(taker, 30, "first")
@@ -233,3 +235,40 @@ async def test_nodes_may_have_different_roles(tmp_path: Path, postgres: Postgres
         assert (refused.status, "role api" in refused.json["description"]) == (503, True)
         assert (await request("GET", f"{caller.url}/nodes")).status == 200
         assert (await request("GET", f"{taker.url}/nodes")).status == 404
+
+
+async def test_workers_share_a_port_and_one_that_dies_is_replaced(
+    tmp_path: Path, postgres: PostgresServer
+) -> None:
+    """Each is a node with an address of its own; the others go on, and all stop together."""
+    async with cluster(tmp_path, postgres) as it:
+        port = free_ports(3)
+        gateway = await it.node("host", {"nodes.workers": 2}, port)
+        await until_nodes(gateway, "host-0", "host-1")
+        await it.connect(gateway)
+        await until_shared(gateway, "host-0", "host-1")
+        await it.load(gateway, 40, "first")
+        (first,) = [n for n in (await nodes(gateway)) if n["url"].endswith(f":{port + 1}")]
+        assert first["name"] == "host-0"
+        os.kill(children(gateway.pid)[1], signal.SIGKILL)
+        await it.load(gateway, 40, "second")
+        await until_shared(gateway, "host-0", "host-1")
+        await it.kept_promises(twice_at_most=BINDS * WINDOW)
+        assert await gateway.stop() == 0
+
+
+def children(pid: int) -> list[int]:
+    """Of a process, in the order in which it forked them."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+async def nodes(gateway: Gateway) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = (await gateway.admin("GET", "/nodes")).json["items"]
+    return items
+
+
+async def until_nodes(gateway: Gateway, *names: str) -> None:
+    async def there() -> bool:
+        return {node["name"] for node in await nodes(gateway)} == set(names)
+
+    await until(there)

@@ -40,6 +40,7 @@ class Gateway:
         self.settings = dict(settings or {})
         self.callback_url = callback_url
         self.url = ""
+        self.port = 0  # any
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -54,7 +55,7 @@ class Gateway:
             "--data",
             str(self.data),
             "--port",
-            "0",
+            str(self.port),
         ]
         if self.callback_url is not None:
             command += ["--callback-url", self.callback_url]

@@ -16,3 +16,16 @@ def free_port() -> int:
                 return port
         except OSError:
             continue
+
+
+def free_ports(count: int) -> int:
+    """The first of as many in a row."""
+    while True:
+        first = free_port()
+        try:
+            for port in range(first + 1, first + count):
+                with socket.create_server(("127.0.0.1", port)):
+                    pass
+        except OSError:
+            continue
+        return first

@@ -2,6 +2,7 @@
 
 import hmac
 import traceback
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -37,6 +38,7 @@ def build(context: AdminContext, records: resources.Admin | None = None) -> Star
         middleware=[
             Middleware(BearerGuard, token=context.admin_token),
             Middleware(LastDefence, telemetry=context.telemetry),
+            *([Middleware(CaughtUp, catch_up=context.catch_up)] if context.catch_up is not None else []),
         ],
         exception_handlers=dict.fromkeys((TrebuchetError, HTTPException, ClientDisconnect), known),
     )
@@ -63,6 +65,22 @@ class BearerGuard:
             headers=((b"WWW-Authenticate", b"Bearer"),),
         )
         await problem_answer(refusal)(scope, receive, send)
+
+
+class CaughtUp:
+    """Has every request see the records as they are, whichever process changed them last."""
+
+    def __init__(self, app: ASGIApp, catch_up: Callable[[], Awaitable[None]]) -> None:
+        self._app = app
+        self._catch_up = catch_up
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._catch_up()
+        except StorageUnavailable:
+            await problem_answer(problems.unavailable())(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
 
 
 class LastDefence:

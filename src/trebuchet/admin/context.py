@@ -45,6 +45,9 @@ class AdminContext:
     write: Callable[[Write], "asyncio.Future[Any]"]
     directory: Callable[[], Directory]
     reload: Callable[[], Awaitable[None]]  # after each change of a record, before it is answered
+    catch_up: (
+        Callable[[], Awaitable[None]] | None
+    )  # before each request, where others may have changed records
     replayed: Callable[[Sequence[CallbackItem]], None]
     links: Callable[[], Sequence[LinkStatus]]
     nodes: Callable[[], NodesView]

@@ -11,7 +11,7 @@ from trebuchet.admin.answers import answer
 from trebuchet.admin.context import AdminContext, NodesView
 from trebuchet.api.routing import route
 from trebuchet.clock import iso_ms
-from trebuchet.model.nodes import Lease, Node
+from trebuchet.model.nodes import SET_UP, Lease, Node
 
 
 def shown(view: NodesView) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def shown(view: NodesView) -> dict[str, Any]:
         "now": iso_ms(now_ms),
         "lease_s": view.lease_ms / 1000,
         "items": [_node(node, view, owned.get(node.id, [])) for node in view.pulse.nodes],
-        "lanes": [_lane(lease, now_ms, names) for lease in view.pulse.leases],
+        "lanes": [_lane(lease, now_ms, names) for lease in view.pulse.leases if lease.lane != SET_UP],
     }
 
 

@@ -41,6 +41,7 @@ OPTIONS = (
     Option(
         "roles", "--roles", "ROLES", "What this node does: api,carriers,callbacks,console [default: all]."
     ),
+    Option("workers", "--workers", "N", "Processes that share the port [default: 1]; more need PostgreSQL."),
     Option("host", "--host", "ADDRESS", "Address to listen on [default: 127.0.0.1]."),
     Option("port", "--port", "PORT", "Port to listen on; 0 takes any [default: 8080]."),
     Option("callback_url", "--callback-url", "URL", "Where the first application is called back."),
@@ -72,6 +73,7 @@ SETTINGS = {
     "data": "server.data_dir",
     "database": "storage.database",
     "roles": "nodes.roles",
+    "workers": "nodes.workers",
     "host": "server.host",
     "port": "server.port",
     "log_level": "logging.level",
@@ -99,6 +101,7 @@ def serve(
         given["simulator.over_smpp"] = "true"
     loaded = read_settings(Path(config) if config else None, given, assignments or ())
     check_callback_url(callback_url)
+    check_workers(loaded)
 
     from trebuchet import process
     from trebuchet.cli.welcome import welcome
@@ -240,6 +243,22 @@ def check_callback_url(url: str | None) -> None:
         parse_url(url)
     except UrlRefused as error:
         raise CommandError(Code.REFUSED, f"flag --callback-url: {error}") from error
+
+
+def check_workers(loaded: Loaded) -> None:
+    """Raises CommandError if several processes cannot share what these settings name."""
+    settings = loaded.settings
+    if settings.nodes.workers == 1:
+        return
+    from trebuchet.storage import is_postgres
+
+    if not is_postgres(settings.storage.database.reveal()):
+        raise CommandError(
+            Code.REFUSED,
+            "nodes.workers: several processes need a database to share; give one with --database",
+        )
+    if settings.server.port == 0:
+        raise CommandError(Code.REFUSED, "nodes.workers: several processes share a port; name it with --port")
 
 
 def start_problem(error: OSError) -> str:

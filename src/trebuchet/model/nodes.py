@@ -6,6 +6,10 @@ API, CARRIERS, CALLBACKS, CONSOLE = ROLES = ("api", "carriers", "callbacks", "co
 """What a node may do: take requests, submit and receive, call back, show pages."""
 
 
+SET_UP = "set-up"
+"""The lease under which one node makes the first records; nobody's afterwards."""
+
+
 class Node(msgspec.Struct, array_like=True, frozen=True):
     """One run of the gateway."""
 

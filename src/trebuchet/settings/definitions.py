@@ -467,6 +467,15 @@ class NodesSettings(msgspec.Struct, frozen=True, kw_only=True):
             max_length=4,
         ),
     ] = ("api", "carriers", "callbacks", "console")
+    workers: Annotated[
+        int,
+        Meta(
+            description="Processes that share the port, each a node; more than one needs PostgreSQL. Worker 0 "
+            "answers alone at the next port, worker 1 at the one after, and so on.",
+            ge=1,
+            le=64,
+        ),
+    ] = 1
     lease_s: Annotated[
         float,
         Meta(

@@ -516,6 +516,10 @@ class Store(Protocol):
     # provisioning
     async def directory(self) -> Directory: ...
 
+    async def directory_version(self) -> int:
+        """Counts changes of provisioned records, as `Pulse.directory` does."""
+        ...
+
     # queues
     async def claimed_work(self, lane: str, limit: int) -> list[DueWork]:
         """Rows that were claimed and never settled: after a restart, what is in doubt."""

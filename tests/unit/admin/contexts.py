@@ -40,6 +40,7 @@ def context() -> AdminContext:
         replayed=nothing,
         links=nothing,
         nodes=lambda: NodesView(Pulse(0, (), (), 0), "", 0, shared=False),
+        catch_up=None,
         feed=Feed(),
         telemetry=Telemetry(),
         random_bytes=lambda count: bytes(range(count)),

@@ -27,7 +27,7 @@ from trebuchet.storage.base import (
 from trebuchet.storage.postgres import checking, connecting, migrating
 from trebuchet.storage.postgres.hints import Hints
 from trebuchet.storage.postgres.writer import Writer
-from trebuchet.storage.sql import media, reads
+from trebuchet.storage.sql import leases, media, reads
 from trebuchet.storage.sql.steps import Steps, ask
 
 if TYPE_CHECKING:
@@ -106,6 +106,9 @@ class PostgresStore:
 
     async def directory(self) -> Directory:
         return await self._read_at_once(reads.directory())
+
+    async def directory_version(self) -> int:
+        return await self._read(leases.directory_version())
 
     async def claimed_work(self, lane: str, limit: int) -> list[DueWork]:
         return await self._read(reads.claimed_work(lane, limit))

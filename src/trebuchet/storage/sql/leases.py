@@ -9,7 +9,7 @@ from trebuchet.model.nodes import Lease, Node
 from trebuchet.storage.base import Fence, Heartbeat, Leave, Pulse
 from trebuchet.storage.sql.over import Over
 from trebuchet.storage.sql.queries import columns
-from trebuchet.storage.sql.steps import Steps, ask, over, value
+from trebuchet.storage.sql.steps import Steps, ask, ask_one, over, value
 
 _SHOWN_MS: Final = 86_400_000  # a node that is gone is listed for a day
 
@@ -78,8 +78,14 @@ def pulse() -> Steps[Pulse]:
         for row in (yield from ask(_NODES))
     ]
     leases = [Lease(*row) for row in (yield from ask(_LEASES))]
-    numbers = yield from ask(_DIRECTORY)
-    return Pulse((yield from value(_NOW)), nodes, leases, numbers[0][0] if numbers else 0)
+    number = yield from directory_version()
+    return Pulse((yield from value(_NOW)), nodes, leases, number)
+
+
+def directory_version() -> Steps[int]:
+    """How often provisioned records were changed."""
+    row = yield from ask_one(_DIRECTORY)
+    return 0 if row is None else int(row[0])
 
 
 def leave(change: Leave) -> Steps[None]:

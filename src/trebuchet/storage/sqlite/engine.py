@@ -41,7 +41,7 @@ from trebuchet.storage.base import (
     TimeOutReceipts,
     Write,
 )
-from trebuchet.storage.sql import media, reads
+from trebuchet.storage.sql import leases, media, reads
 from trebuchet.storage.sql.over import Over
 from trebuchet.storage.sql.steps import Row, Rows, Steps
 from trebuchet.storage.sql.writes import BatchWriter
@@ -172,6 +172,9 @@ class SqliteStore:
 
     async def directory(self) -> Directory:
         return await self._read(reads.directory())
+
+    async def directory_version(self) -> int:
+        return await self._read(leases.directory_version())
 
     async def claimed_work(self, lane: str, limit: int) -> list[DueWork]:
         return await self._read(reads.claimed_work(lane, limit))
