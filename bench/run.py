@@ -1,6 +1,7 @@
 """CPU per message of the gateway's own process, rates, batch sizes and memory. `make bench`.
 
     python bench/run.py [accept] [life] [smpp] [memory] [drain] [--sizes 10000,100000] [--rate 1000] [--queued 1000000]
+        [--postgres]
 
 accept   POST to 202, durable, the carrier paused: nothing but taking messages
 life     POST, simulated carrier, receipt, callback answered by a local sink
@@ -13,6 +14,7 @@ the gateway's process only, from /proc, so the others' work is not in it though 
 """
 
 import argparse
+import asyncio
 import json
 import os
 import re
@@ -23,9 +25,10 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
@@ -36,12 +39,16 @@ _ADMIN = {"Authorization": "Bearer admin-demo", "Content-Type": "application/jso
 
 
 class Gateway:
-    """One gateway on an empty folder."""
+    """One gateway on an empty folder, and on an empty database of `new_database` if that is set."""
+
+    new_database: ClassVar[Callable[[], str] | None] = None
 
     def __init__(self, folder: Path, sink_port: int, *settings: str) -> None:
         self.port = free_port()
         command = [sys.executable, "-m", "trebuchet", "serve", "--demo", "--data", str(folder)]
         command += ["--port", str(self.port), "--callback-url", f"http://127.0.0.1:{sink_port}/callbacks"]
+        if Gateway.new_database is not None:
+            settings = (*settings, f"storage.database={Gateway.new_database()}")
         for setting in settings:
             command += ["--set", setting]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -245,7 +252,24 @@ def main() -> None:
     parser.add_argument("--sizes", default="10000,100000")
     parser.add_argument("--rate", type=float, default=1000.0)
     parser.add_argument("--queued", type=int, default=1_000_000)
+    parser.add_argument("--postgres", action="store_true", help="on a PostgreSQL of its own, beside it here")
     given = parser.parse_args()
+    with postgres() if given.postgres else nullcontext():
+        run(given)
+
+
+@contextmanager
+def postgres() -> Iterator[None]:
+    """Every gateway gets a database of one server, which shares the machine with all else."""
+    sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+    from support.postgres import running_server  # noqa: PLC0415  # the tests' server
+
+    with running_server() as server:
+        Gateway.new_database = lambda: asyncio.run(server.new_database())
+        yield
+
+
+def run(given: argparse.Namespace) -> None:
     sizes = [int(size) for size in given.sizes.split(",")]
     for mode in given.modes:
         if mode in ("memory", "drain"):
