@@ -76,7 +76,13 @@ test: install ## Run the tests; those of programs that are not here are left out
 	[ -x /usr/bin/chromium ] || absent browser Chromium "in which it looks at the console"; \
 	.venv/bin/python -c 'import atheris' 2>/dev/null || absent atheris atheris "in which it is the fuzzer"; \
 	if [ -n "$$marks" ] && [ -n "$(ALL)" ]; then echo "ALL asks for every test" >&2; exit 1; fi; \
-	.venv/bin/python -m pytest -m "$$marks" $(ARGS)
+	.venv/bin/python -m pytest -m "$$marks" $(ARGS) || exit; \
+	if [ -z "$(ARGS)" ]; then \
+	echo "The same gateways on PostgreSQL"; \
+	.venv/bin/python -m pytest --postgres -m "$${marks:+$$marks and }not sqlite" $(ON_POSTGRES); fi
+
+# Tests that start a gateway, told from those that need no database.
+ON_POSTGRES := tests/path tests/interop
 
 # Each of the fuzzers; what they learn stays in .fuzz. SECONDS=600 is how long each runs.
 fuzz: install ## Fuzz the SMPP codec, session and receipts for longer than the tests do

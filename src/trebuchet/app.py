@@ -70,7 +70,7 @@ from trebuchet.outbox.pacing import Limit, Pacing
 from trebuchet.receipts import Receipts
 from trebuchet.settings import Settings
 from trebuchet.settings.rows import in_force
-from trebuchet.sharing import DIRECTORY, HOUSEKEEPING, Sharing
+from trebuchet.sharing import HOUSEKEEPING, Sharing
 from trebuchet.simulator import api as simulator_api
 from trebuchet.simulator.network import SimulatedNetwork
 from trebuchet.standing import Standing
@@ -592,7 +592,8 @@ class Gateway:
     async def _records_changed(self) -> None:
         """This process changed provisioned records."""
         await self.reload_directory()
-        self._hint([DIRECTORY])
+        if self.sharing is not None:
+            await self.sharing.refresh()
 
     @property
     def loopback_callbacks(self) -> bool:

@@ -113,6 +113,11 @@ class Sharing:
         await self._tenancy.start()
         self._directory = self.pulse.directory
 
+    async def refresh(self) -> None:
+        """Records were changed here: begin with what is new, as far as it is this process's. Raises StorageError."""
+        self.hint([DIRECTORY])
+        await self._tenancy.refresh()
+
     async def close(self) -> None:
         """Take nothing more; what runs under a lease may now be ended."""
         await self._tenancy.close()

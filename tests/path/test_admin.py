@@ -720,6 +720,7 @@ async def test_callbacks_are_listed_with_every_attempt(gateway: Gateway) -> None
 # ---- how it does ----
 
 
+@pytest.mark.sqlite
 async def test_the_status_says_who_answers(gateway: Gateway) -> None:
     """Version, times, database, whether the carrier is simulated; and no receipt was without its message."""
     status = (await gateway.admin("GET", "/status")).json

@@ -512,6 +512,7 @@ async def test_a_carrier_is_paused_and_what_waits_is_shown(desk: Desk) -> None:
     assert "message-delivered" in done.out
 
 
+@pytest.mark.sqlite
 async def test_the_configuration_is_checked_beside_a_running_gateway(desk: Desk, tmp_path: Path) -> None:
     """check, settings, migrate and version read this machine's configuration and disturb nobody."""
     file = tmp_path / "settings.toml"

@@ -75,6 +75,7 @@ class Tenancy:
         self._closing = False
         self._unfollowed = False
         self._look = asyncio.Event()
+        self._one = asyncio.Lock()
         self._beating: asyncio.Task[None] | None = None
         self._changing: asyncio.Task[None] | None = None
         self.pulse = Pulse(0, (), (), 0)
@@ -98,9 +99,8 @@ class Tenancy:
         self.node = replace(self.node, url=url)
 
     async def start(self) -> None:
-        """Take a first share. Raises StorageError."""
-        await self.beat()
-        await self.beat()
+        """Take a first share; what runs under it has begun when this returns. Raises StorageError."""
+        await self.refresh()
         self._beating = asyncio.get_running_loop().create_task(self._beat_forever())
 
     async def close(self) -> None:
@@ -138,8 +138,20 @@ class Tenancy:
         finally:
             await self._committer.add(Heartbeat(self.node, self._lease_ms, release=(fence,)))
 
+    async def refresh(self) -> None:
+        """What may be owned has changed: take a share of it now, and return when `changed` has been told."""
+        await self.beat()
+        if self._taking:
+            await self.beat()
+        while self._changing is not None and not self._changing.done():
+            await asyncio.wait([self._changing])
+
     async def beat(self) -> None:
         """One heartbeat, and what follows from it. Raises StorageError if it could not be stored."""
+        async with self._one:
+            await self._beat()
+
+    async def _beat(self) -> None:
         sent_s = self._now_s()
         release = [self._fence(lane) for lane in sorted(self._left)]
         keep = [self._fence(lane) for lane in sorted(self._held) if lane not in self._left]
