@@ -79,7 +79,7 @@ test: install ## Run the tests; those of programs that are not here are left out
 	.venv/bin/python -m pytest -m "$$marks" $(ARGS) || exit; \
 	if [ -z "$(ARGS)" ]; then \
 	echo "The same gateways on PostgreSQL"; \
-	.venv/bin/python -m pytest --postgres -m "$${marks:+$$marks and }not sqlite" $(ON_POSTGRES); fi
+	.venv/bin/python -m pytest --postgres --numprocesses 2 -m "$${marks:+$$marks and }not sqlite" $(ON_POSTGRES); fi
 
 # Tests that start a gateway, told from those that need no database.
 ON_POSTGRES := tests/path tests/interop

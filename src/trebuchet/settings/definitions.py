@@ -470,8 +470,8 @@ class NodesSettings(msgspec.Struct, frozen=True, kw_only=True):
     workers: Annotated[
         int,
         Meta(
-            description="Processes that share the port, each a node; more than one needs PostgreSQL. Worker 0 "
-            "answers alone at the next port, worker 1 at the one after, and so on.",
+            description="Processes that share the port, each a node with a port of its own after it; more than one needs "
+            "PostgreSQL.",
             ge=1,
             le=64,
         ),
