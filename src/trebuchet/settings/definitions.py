@@ -470,8 +470,8 @@ class NodesSettings(msgspec.Struct, frozen=True, kw_only=True):
     workers: Annotated[
         int,
         Meta(
-            description="Processes that share the port, each a node with a port of its own after it; more than one needs "
-            "PostgreSQL.",
+            description="Processes that share the port, each a node with a port of its own after it; more than "
+            "one needs PostgreSQL.",
             ge=1,
             le=64,
         ),
