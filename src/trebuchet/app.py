@@ -242,9 +242,6 @@ class Gateway:
         )
         return NodesView(Pulse(self.clock.now_ms(), (node,), (), 0), node.id, 0, shared=False)
 
-    def _hint(self, topics: Sequence[str]) -> None:
-        self.store.hint(topics)
-
     def _build_path(self) -> None:
         self.network = self._network() if self.settings.simulator.enabled else None
         sharing = self.sharing
@@ -368,7 +365,7 @@ class Gateway:
             feed=self.feed,
             telemetry=self.telemetry,
             tenure=self.sharing.tenure if self.sharing is not None else lambda _: FOREVER,
-            hint=self._hint,
+            hint=self.store.hint,
             tracer=self.tracer,
         )
 
@@ -379,7 +376,7 @@ class Gateway:
             kind=lambda carrier: kind_of(self._seen_by_link(carrier)),
             parts=lambda carrier: parts_of(self._seen_by_link(carrier)),
             tenure=self.sharing.tenure if self.sharing is not None else None,
-            hint=self._hint,
+            hint=self.store.hint,
             clock=self.clock,
             store=self.store,
             committer=self.committer,

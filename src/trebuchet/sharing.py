@@ -5,7 +5,7 @@ lanes), the callbacks (shards of applications) and housekeeping, which one node 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -72,9 +72,6 @@ class Sharing:
         """The lease, while this process has it."""
         return self._tenancy.tenure(lease)
 
-    def hint(self, topics: Iterable[str]) -> None:
-        self._store.hint(topics)
-
     @asynccontextmanager
     async def setting_up(self) -> AsyncIterator[None]:
         """At most one process makes the first records. What this node owned before it was started again is given up.
@@ -115,7 +112,7 @@ class Sharing:
 
     async def refresh(self) -> None:
         """Records were changed here: begin with what is new, as far as it is this process's. Raises StorageError."""
-        self.hint([DIRECTORY])
+        self._store.hint([DIRECTORY])
         await self._tenancy.refresh()
 
     async def close(self) -> None:

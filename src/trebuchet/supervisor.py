@@ -222,9 +222,8 @@ class Supervisor:
         touched = set()
         for work in due:
             worker = self._workers.get(work.item.lane)
-            if (
-                worker is None
-            ):  # it waits in the table for another node, or until its carrier has a link again
+            if worker is None:
+                # It waits in the table for another node, or until its carrier has a link again.
                 self._hint([WORK + work.item.lane])
             else:
                 worker.offer(work)

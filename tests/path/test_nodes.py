@@ -57,6 +57,13 @@ class Cluster:
         await gateway.start()
         return gateway
 
+    async def pair(self) -> tuple[Gateway, Gateway]:
+        """Start two, which share the lanes of the link."""
+        one, two = await self.node("one"), await self.node("two")
+        await self.connect(one)
+        await until_shared(two, "one", "two")
+        return one, two
+
     async def connect(self, gateway: Gateway, in_doubt: str = "resend") -> None:
         """Every message goes to the SMSC, over several binds."""
         settings = {
@@ -136,9 +143,7 @@ async def test_the_lanes_of_a_link_are_shared_among_its_nodes(
 ) -> None:
     """Each bind is one node's; either takes messages; what one is told the other knows."""
     async with cluster(tmp_path, postgres) as it:
-        one, two = await it.node("one"), await it.node("two")
-        await it.connect(one)
-        await until_shared(two, "one", "two")
+        one, two = await it.pair()
         await it.smsc.until(lambda: len(it.smsc.connections) == BINDS)
         await asyncio.gather(it.load(one, 40, "first"), it.load(two, 40, "second"))
         assert len(it.accepted) == 80
@@ -148,9 +153,7 @@ async def test_the_lanes_of_a_link_are_shared_among_its_nodes(
 async def test_a_killed_nodes_work_is_finished_by_the_other(tmp_path: Path, postgres: PostgresServer) -> None:
     """Clients post to both; one is killed in the middle. The survivor has all lanes and says who is gone."""
     async with cluster(tmp_path, postgres) as it:
-        one, two = await it.node("one"), await it.node("two")
-        await it.connect(one)
-        await until_shared(two, "one", "two")
+        one, two = await it.pair()
         load = asyncio.gather(it.load(one, 200, "first"), it.load(two, 200, "second"))
         await enough(it, 100, load)
         await one.kill()
@@ -167,9 +170,7 @@ async def test_a_node_that_stops_hands_over_and_leaves_nothing_in_doubt(
 ) -> None:
     """Its lanes are the other's before the lease would have ended, and nothing is submitted twice."""
     async with cluster(tmp_path, postgres) as it:
-        one, two = await it.node("one"), await it.node("two")
-        await it.connect(one)
-        await until_shared(two, "one", "two")
+        one, two = await it.pair()
         load = asyncio.gather(it.load(one, 100, "first"), it.load(two, 100, "second"))
         await enough(it, 60, load)
         assert await one.stop() == 0
@@ -183,9 +184,7 @@ async def test_a_node_that_was_paused_for_longer_than_its_leases_stores_nothing_
 ) -> None:
     """Its lanes have gone to the other; when it wakes it submits nothing under them, and then gets its share again."""
     async with cluster(tmp_path, postgres) as it:
-        one, two = await it.node("one"), await it.node("two")
-        await it.connect(one)
-        await until_shared(two, "one", "two")
+        one, two = await it.pair()
         load = asyncio.gather(it.load(two, 300, "first"))
         await enough(it, 50, load)
         os.kill(one.pid, signal.SIGSTOP)
@@ -205,9 +204,7 @@ async def test_the_database_may_go_away_and_come_back(
 ) -> None:
     """Meanwhile requests are answered 503 and nothing is promised; afterwards all goes on by itself."""
     async with cluster(tmp_path, own_postgres) as it:
-        one, two = await it.node("one"), await it.node("two")
-        await it.connect(one)
-        await until_shared(two, "one", "two")
+        one, two = await it.pair()
         await asyncio.gather(it.load(one, 50, "first"), it.load(two, 50, "second"))
         await asyncio.to_thread(own_postgres.stop if how == "stop" else own_postgres.kill)
         assert (await one.send("refused")).status == 503

@@ -120,7 +120,7 @@ class Callbacks:
 
     async def follow(self, shards: Collection[str] | None = None) -> None:
         """Take up what waits in these shards, or in all, and let go of shards that are not this process's any more."""
-        gone = [lane for lane in self._lanes.values() if not lane.tenure.held() or self._lost(lane)]
+        gone = [lane for lane in self._lanes.values() if self._lost(lane)]
         for lane in gone:
             self.forget(lane)
         await asyncio.gather(*(lane.close(_HAND_OVER_S) for lane in gone))

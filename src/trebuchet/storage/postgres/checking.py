@@ -24,8 +24,7 @@ class Findings(msgspec.Struct, frozen=True):
 
 async def inspect(url: str) -> Findings:
     """Changes nothing. Raises StorageUnavailable if the server cannot be reached."""
-    connection = await connecting.connect(url)
-    try:
+    async with connecting.connected(url) as connection:
         version = connection.get_server_version()
         named = f"PostgreSQL {version.major}.{version.minor}"
         if version.major < OLDEST:
@@ -33,8 +32,6 @@ async def inspect(url: str) -> Findings:
         problems = await losses(connection)
         fine = [f"{named} answers"]
         revision = await migrating.current_revision(connection)
-    finally:
-        await connection.close(timeout=connecting.CONNECT_S)
     if revision == migrations.HEAD:
         fine.append(f"the database has the current schema, {revision}")
     else:

@@ -1,7 +1,8 @@
 """Connections to PostgreSQL, and what its errors mean: whether the connection is lost, or trying again would help."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import asyncpg
@@ -65,6 +66,16 @@ async def connect(url: str, *, by_key: bool = False) -> Connection:
         raise unavailable(error) from error
 
 
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[Connection]:
+    """A connection for the block. Raises StorageUnavailable."""
+    connection = await connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close(timeout=CONNECT_S)
+
+
 def pool(url: str, size: int) -> "asyncpg.Pool[asyncpg.Record]":
     """Connections to share; opened when it is entered."""
     return asyncpg.create_pool(url, min_size=0, max_size=size, **_options(by_key=False))
@@ -114,6 +125,6 @@ def translate(error: Exception) -> TrebuchetError:
     """Ours for whatever one change met: bad rows are StorageError, everything else means it may work later."""
     if isinstance(error, TrebuchetError):
         return error
-    if isinstance(error, (*LOST, *AGAIN)) and not isinstance(error, exceptions.DataError):
+    if isinstance(error, (*LOST, *AGAIN)):
         return unavailable(error)
     return StorageError(f"{type(error).__name__}: {error}")

@@ -32,11 +32,16 @@ async def current_revision(connection: Connection) -> str | None:
 
 
 async def migrate(url: str) -> str:
+    """As `bring_up_to_date`, over a connection of its own. Raises StorageUnavailable if there can be none, too."""
+    async with connecting.connected(url) as connection:
+        return await bring_up_to_date(connection)
+
+
+async def bring_up_to_date(connection: Connection) -> str:
     """Bring a database to `migrations.HEAD` in one transaction; returns that. Any number of nodes may do so at once.
 
-    Raises StorageUnavailable if the database cannot be reached, or was written by a newer version of the gateway.
+    Raises StorageUnavailable if the connection is lost, or the database was written by a newer version of the gateway.
     """
-    connection = await connecting.connect(url)
     try:
         if await current_revision(connection) == migrations.HEAD:
             return migrations.HEAD
@@ -48,8 +53,6 @@ async def migrate(url: str) -> str:
         return await _upgrade(connection)
     except (exceptions.PostgresError, *connecting.LOST) as error:
         raise connecting.unavailable(error) from error
-    finally:
-        await connection.close(timeout=connecting.CONNECT_S)
 
 
 async def _upgrade(connection: Connection) -> str:
@@ -65,7 +68,6 @@ async def _upgrade(connection: Connection) -> str:
         if before is not None and before not in run.revisions():
             raise StorageUnavailable(migrations.too_new("the database", before))
         await connection.execute(run.script("postgresql", before), timeout=None)
-        await connection.execute(_UNLOCK)
-        await connection.execute("DELETE FROM alembic_version")
+        await connection.execute("DELETE FROM alembic_version")  # the lock too
         await connection.execute("INSERT INTO alembic_version VALUES ($1)", migrations.HEAD)
     return migrations.HEAD

@@ -45,7 +45,6 @@ class Writer:
         self._batch = 0  # the last one that was committed
         self._handed: asyncio.Queue[tuple[Sequence[Write], Done] | None] = asyncio.Queue()
         self._running: asyncio.Task[None] | None = None
-        self._closing = asyncio.Event()
         self.unsure = False  # nobody has said yet whether the last batch was committed
 
     async def open(self) -> None:
@@ -62,7 +61,6 @@ class Writer:
             return
         running, self._running = self._running, None
         self._handed.put_nowait(None)
-        self._closing.set()
         await running
         if self._connection is not None:
             try:
@@ -164,7 +162,7 @@ class Writer:
             except (*connecting.LOST, StorageUnavailable) as error:
                 self._drop()
                 loop = asyncio.get_running_loop()
-                if self._closing.is_set():
+                if self._running is None:  # closed
                     closing_s = closing_s or loop.time() + _CLOSING_S
                     if loop.time() > closing_s:
                         raise connecting.unavailable(error) from error

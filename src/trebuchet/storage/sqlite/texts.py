@@ -44,23 +44,14 @@ def parameters(given: Sequence[Any]) -> Sequence[Any]:
 def steps(statement: Over, rows: Sequence[Any]) -> Iterator[Step]:
     """Each step's text and parameters, always the same text for the same number of rows."""
     values = statement.rows(rows)
-    texts = _texts(statement)
     start = 0
     while start < len(values):
         count = min(_ROWS_MAX, 1 << (len(values) - start).bit_length() - 1)
-        text = texts.get(count)
-        if text is None:
-            text = texts[count] = _text(statement, count)
-        yield text, list(chain.from_iterable(values[start : start + count]))
+        yield _text(statement, count), list(chain.from_iterable(values[start : start + count]))
         start += count
 
 
-@lru_cache(maxsize=256)
-def _texts(statement: Over) -> dict[int, str]:  # noqa: ARG001  # the key of the cache
-    """The texts of a statement by number of rows."""
-    return {}
-
-
+@lru_cache(maxsize=1024)
 def _text(statement: Over, count: int) -> str:
     row = f"({', '.join('?' * len(statement.columns))})"
     rows = ", ".join([row] * count)
