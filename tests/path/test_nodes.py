@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from support.gateway import Gateway
+from support.gateway import ADMIN_TOKEN, Gateway
 from support.http import Catcher, catching, request
 from support.kills import all_called_back, one_final_event_each, send_until_it_dies
 from support.ports import free_ports
@@ -244,6 +244,7 @@ async def test_workers_share_a_port_and_one_that_dies_is_replaced(
         await until_nodes(gateway, "host-0", "host-1")
         await it.connect(gateway)
         await until_shared(gateway, "host-0", "host-1")
+        await all_know_the_records(gateway)
         await it.load(gateway, 40, "first")
         (first,) = [n for n in (await nodes(gateway)) if n["url"].endswith(f":{port + 1}")]
         assert first["name"] == "host-0"
@@ -252,6 +253,15 @@ async def test_workers_share_a_port_and_one_that_dies_is_replaced(
         await until_shared(gateway, "host-0", "host-1")
         await it.kept_promises(twice_at_most=BINDS * WINDOW)
         assert await gateway.stop() == 0
+
+
+async def all_know_the_records(gateway: Gateway) -> None:
+    """What one worker was told the others learn a moment later, or when they are asked about it."""
+    for node in await nodes(gateway):
+        asked = await request(
+            "GET", f"{node['url']}/admin/v1/routes", headers={"Authorization": f"Bearer {ADMIN_TOKEN}"}
+        )
+        assert [route["id"] for route in asked.json["items"]][:1] == ["all-to-acme"]
 
 
 def children(pid: int) -> list[int]:
