@@ -48,7 +48,7 @@ def serve(
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(_serve_until_stopped(gateway, first_announces))
 
-    with _sole_owner(data_dir):
+    with sole_owner(data_dir):
         return workers.run(count, work)
 
 
@@ -57,7 +57,7 @@ async def serve_until_stopped(gateway: Gateway, announce: Callable[[Ready], None
 
     Raises StorageUnavailable, and OSError, also when another gateway has the data folder.
     """
-    with _sole_owner(gateway.options.data_dir):
+    with sole_owner(gateway.options.data_dir):
         return await _serve_until_stopped(gateway, announce)
 
 
@@ -89,7 +89,7 @@ async def _serve_until_stopped(gateway: Gateway, announce: Callable[[Ready], Non
 
 
 @contextmanager
-def _sole_owner(data_dir: Path) -> Iterator[None]:
+def sole_owner(data_dir: Path) -> Iterator[None]:
     """Keep other gateways off the folder: two that own every lane would submit everything twice.
 
     The lock ends with the process, however that ends.

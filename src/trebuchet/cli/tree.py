@@ -34,6 +34,7 @@ MODULES = {
     "check": "configuration",
     "settings": "configuration",
     "migrate": "configuration",
+    "move": "move",
     "version": "configuration",
 }
 

@@ -12,6 +12,9 @@ from trebuchet.storage.sqlite import dbapi
 HEAD = "0006"
 """The newest revision, which this version of the gateway works with."""
 
+MOVING = "moving"
+"""Stands in place of a revision while another database is being moved into this one."""
+
 SCRIPTS = Path(__file__).parent
 FRESH = SCRIPTS / "fresh.sql"
 

@@ -24,7 +24,17 @@ _AGAIN_S: Final = 0.2
 
 
 async def current_revision(connection: Connection) -> str | None:
-    """None if the database has no schema yet."""
+    """None if the database has no schema yet. Raises StorageUnavailable if a move into it has not ended."""
+    revision = await revision_or_moving(connection)
+    if revision == migrations.MOVING:
+        raise StorageUnavailable(
+            "a move into this database has not ended: let it go on with `trebuchet move`, or use another database"
+        )
+    return revision
+
+
+async def revision_or_moving(connection: Connection) -> str | None:
+    """As `current_revision`, or `migrations.MOVING`."""
     if not await connection.fetchval(_KNOWN):
         return None
     revision: str | None = await connection.fetchval(_REVISION)
